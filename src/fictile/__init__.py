@@ -1,0 +1,51 @@
+"""Latent diffusion on the machine you have, with latents that know their space.
+
+The names below are imported when they are first used: `import fictile` costs nothing, and torch is loaded by the first
+name that needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from fictile.errors import FictileError, RequestError, SpaceMismatch
+
+if TYPE_CHECKING:
+    from fictile.fidelity import roundtrip
+    from fictile.latent import Latent, LatentSpace
+    from fictile.model import Model, load
+    from fictile.recipe import Recipe
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FictileError",
+    "Latent",
+    "LatentSpace",
+    "Model",
+    "Recipe",
+    "RequestError",
+    "SpaceMismatch",
+    "__version__",
+    "load",
+    "roundtrip",
+]
+
+_HOME = {
+    "Latent": "fictile.latent",
+    "LatentSpace": "fictile.latent",
+    "Model": "fictile.model",
+    "Recipe": "fictile.recipe",
+    "load": "fictile.model",
+    "roundtrip": "fictile.fidelity",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home at first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,15 @@
+"""What every test may rely on."""
+
+import pytest
+import torch
+from hypothesis import settings
+
+# A slow or busy machine is no failure.
+settings.register_profile("fictile", deadline=None)
+settings.load_profile("fictile")
+
+
+@pytest.fixture(autouse=True)
+def _same_dice() -> None:  # pyright: ignore[reportUnusedFunction] - pytest calls it
+    """Each test starts from the same random state, whichever tests ran before it."""
+    torch.manual_seed(0)

@@ -1,0 +1,91 @@
+"""The choice of device and precision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import torch
+
+from fictile.errors import RequestError
+
+PRECISIONS: Mapping[str, torch.dtype] = {
+    "float32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+_ALSO_KNOWN_AS = {"fp32": "float32", "bfloat16": "bf16", "float16": "fp16"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The machine as a model sees it."""
+
+    device: torch.device
+    dtype: torch.dtype  # of the text transformer and the denoiser
+    decode_dtype: torch.dtype  # of the autoencoder
+    threads: int  # of torch on the CPU; the last bits of a result depend on it
+
+    @property
+    def precision(self) -> str:
+        """The name of `dtype`, as `choose_runtime` takes it."""
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
+
+
+def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
+    """Where to run, and in which precision.
+
+    `device` is "auto" (the accelerator if there is one: CUDA, XPU or MPS, else the CPU) or a torch device such as "cpu"
+    or "cuda:1". `precision` is "float32", "bf16", "fp16" or "auto", which takes
+
+    - on a CPU bf16 if it multiplies bf16 in hardware (AMX or AVX512-BF16), else float32. oneDNN's own answer is no
+      help: it supports bf16 on every AVX-512 machine, by an emulation that is slower than float32;
+    - on CUDA bf16 from Ampere on, and fp16 before;
+    - on XPU bf16, on MPS fp16.
+
+    A precision given by name holds for every network, except that the autoencoder never runs in fp16, in which the
+    widest of them overflow. With "auto" it runs in float32: bf16 keeps 8 significant bits, and so does a picture.
+
+    Raises RequestError for a device or precision that is unknown or not there.
+    """
+    where = _device(device)
+    precision = _ALSO_KNOWN_AS.get(precision, precision)
+    if precision == "auto":
+        dtype, decode_dtype = _fast_dtype(where), torch.float32
+    elif precision in PRECISIONS:
+        dtype = PRECISIONS[precision]
+        decode_dtype = torch.float32 if dtype == torch.float16 else dtype
+    else:
+        nearest = get_close_matches(precision, ["auto", *PRECISIONS], n=1, cutoff=0)[0]
+        raise RequestError(
+            f"There is no precision {precision!r}: choose auto, {', '.join(PRECISIONS)}; the nearest is {nearest!r}."
+        )
+    return Runtime(device=where, dtype=dtype, decode_dtype=decode_dtype, threads=torch.get_num_threads())
+
+
+def _device(name: str) -> torch.device:
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    there = ["cpu"] if accelerator is None else ["cpu", accelerator.type]
+    if name == "auto":
+        return torch.device(there[-1])
+    kind, _, index = name.partition(":")
+    count = torch.accelerator.device_count() if accelerator is not None and kind == accelerator.type else 1
+    if kind not in there or (index and not (index.isdecimal() and int(index) < count)):
+        raise RequestError(f"There is no device {name!r} on this machine: choose auto or one of {', '.join(there)}.")
+    return torch.device(name)
+
+
+def _fast_dtype(device: torch.device) -> torch.dtype:
+    match device.type:
+        case "cpu":
+            return torch.bfloat16 if _cpu_multiplies_bf16() else torch.float32
+        case "cuda":
+            return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+        case "mps":
+            return torch.float16
+        case _:
+            return torch.bfloat16
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """The two instruction sets, by torch's own queries, which have no public name in every torch that we support."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,74 @@
+"""Files to pixels."""
+
+import struct
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from fictile.errors import RequestError
+from fictile.picture.pixels import Picture, from_uint8
+
+# What Pillow raises for a damaged file: OSError where it is truncated, SyntaxError for broken PNG chunks, RuntimeError
+# from its AVIF decoder, the others from parsers that run off the end of their data.
+_DAMAGED = (OSError, SyntaxError, RuntimeError, ValueError, EOFError, IndexError, struct.error)
+
+
+def load_picture(path: str | Path) -> Picture:
+    """Read the first frame of a picture file as RGB, turned upright as its EXIF orientation says.
+
+    Depths above 8 bit are rounded to 8. Transparent pixels are composited over white, and `Picture.had_alpha` says so.
+    Raises RequestError for what is missing, no picture, damaged, or so large that it must be a decompression bomb.
+    """
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        array, had_alpha = np.array(_rgb(upright, path)), upright.has_transparency_data
+    return Picture(from_uint8(array), had_alpha)
+
+
+def read_text(path: str | Path) -> dict[str, str]:
+    """The text chunks of a PNG (tEXt, zTXt and iTXt alike); empty for every other kind of picture.
+
+    Raises RequestError as `load_picture` does.
+    """
+    with _opened(path) as image:
+        return {str(k): str(v) for k, v in image.text.items()} if isinstance(image, PngImagePlugin.PngImageFile) else {}
+
+
+@contextmanager
+def _opened(path: str | Path) -> Generator[Image.Image]:
+    """A picture file opened by Pillow; whatever goes wrong inside the block becomes one sentence."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                yield image
+    except FileNotFoundError as error:
+        raise RequestError(f"There is no file {path}: give the path of a picture.") from error
+    except IsADirectoryError as error:
+        raise RequestError(f"{path} is a folder: give the path of one picture.") from error
+    except PermissionError as error:
+        raise RequestError(f"{path} may not be read: change its permissions or give another picture.") from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        raise RequestError(f"{path} has more than {limit} million pixels: scale it down first.") from error
+    except UnidentifiedImageError as error:
+        raise RequestError(f"{path} is no picture of a known kind: give a PNG, JPEG or WebP.") from error
+    except _DAMAGED as error:
+        raise RequestError(f"{path} is a damaged picture ({error}): give another copy of it.") from error
+
+
+def _rgb(image: Image.Image, path: str | Path) -> Image.Image:
+    """Any mode to 8-bit RGB, over white where it is transparent."""
+    if image.mode in {"I", "F"}:
+        raise RequestError(f"{path} has 32-bit values, which have no agreed white: convert it to 8 or 16 bit first.")
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(((np.asarray(image).astype(np.float64) / 257).round()).astype(np.uint8))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image.convert("RGB")

@@ -1,0 +1,143 @@
+"""Pixels to normalised latents and back: the only place where a normalisation is applied."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fictile.autoencoder.hashing import encoder_hash
+from fictile.autoencoder.kl import KL
+from fictile.autoencoder.normalisation import Normalisation
+from fictile.autoencoder.spec import KLSpec
+from fictile.errors import RequestError
+from fictile.latent import Latent, LatentSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior:
+    """The diagonal Gaussian over latents that a picture was encoded to, in normalised units (arXiv 1312.6114)."""
+
+    mean: Float[Tensor, "b c h w"]
+    logvar: Float[Tensor, "b c h w"]
+    space: LatentSpace
+    size: tuple[int, int] | None = None  # height and width of the picture
+    vae: str | None = None  # content hash of the autoencoder
+
+    def mode(self) -> Latent:
+        """The most likely latent: the mean."""
+        return Latent(self.mean, self.space, self.size, self.vae)
+
+    def sample(self, generator: torch.Generator) -> Latent:
+        """One draw per picture. The noise is drawn on the generator's device, then moved to the mean's."""
+        noise = torch.randn(self.mean.shape, generator=generator, device=generator.device, dtype=self.mean.dtype)
+        data = self.mean + (self.logvar / 2).exp() * noise.to(self.mean.device)
+        return Latent(data, self.space, self.size, self.vae)
+
+
+class Autoencoder(Protocol):
+    """Whatever turns pixels into latents of one space, and back."""
+
+    @property
+    def space(self) -> LatentSpace:
+        """The space of its latents."""
+        ...
+
+    def encode(self, pixels: Float[Tensor, "b 3 h w"]) -> Posterior:
+        """Pixels in [-1, 1] to normalised latents."""
+        ...
+
+    def decode(self, latent: Latent) -> Float[Tensor, "b 3 h w"]:
+        """Latents to pixels, about [-1, 1] (not clamped). Raises SpaceMismatch for a latent of another space."""
+        ...
+
+
+class KLAutoencoder:
+    """A KL network that speaks normalised latents. It computes where its network is, in its precision.
+
+    Without a `space` it names its own: the name and a hash of encoder and normalisation. `content_hash` is that of the
+    file it was loaded from, if any; its latents carry it.
+
+    Raises RequestError when the normalisation or the space does not fit the network.
+    """
+
+    def __init__(
+        self,
+        network: KL,
+        normalisation: Normalisation,
+        name: str,
+        space: LatentSpace | None = None,
+        *,
+        content_hash: str | None = None,
+    ) -> None:
+        spec = network.spec
+        if normalisation.channels != spec.channels:
+            raise RequestError(
+                f"the normalisation has {normalisation.channels} channels, but latents of {name} have {spec.channels}; "
+                "give one scale and one shift for each channel"
+            )
+        if space is None:
+            fingerprint = encoder_hash(network, normalisation)
+            space = LatentSpace(id=f"{name}-{fingerprint}", channels=spec.channels, factor=spec.factor)
+        if (space.channels, space.factor) != (spec.channels, spec.factor):
+            raise RequestError(
+                f"the space is {space}, but {name} makes latents of {spec.channels} channels at 1/{spec.factor}; "
+                "give the space that belongs to this autoencoder, or none"
+            )
+        self.network = network
+        self.normalisation = normalisation
+        self.name = name
+        self.space = space
+        self.content_hash = content_hash
+
+    @property
+    def spec(self) -> KLSpec:
+        """What the network is made of."""
+        return self.network.spec
+
+    @torch.no_grad()
+    def encode(self, pixels: Float[Tensor, "b 3 h w"]) -> Posterior:
+        """Pixels in [-1, 1] to the posterior over normalised latents, in float32.
+
+        Raises RequestError when the pixels are not "b 3 h w", their sides are not multiples of `space.factor`, or
+        some are not finite.
+        """
+        self._check(pixels)
+        mean, logvar = self.network.encode(self._to_network(pixels))
+        return Posterior(
+            mean=self.normalisation.apply(mean.float()),
+            logvar=self.normalisation.apply_logvar(logvar.float()),
+            space=self.space,
+            size=(pixels.shape[2], pixels.shape[3]),
+            vae=self.content_hash,
+        )
+
+    @torch.no_grad()
+    def decode(self, latent: Latent) -> Float[Tensor, "b 3 h w"]:
+        """A latent to pixels, about [-1, 1] (not clamped), in float32.
+
+        Raises SpaceMismatch, before anything is computed, when the latent lives in another space.
+        """
+        latent.check(self.space)
+        raw = self.normalisation.undo(latent.data.float())
+        return self.network.decode(self._to_network(raw)).float()
+
+    def _check(self, pixels: Tensor) -> None:
+        if pixels.ndim != 4 or pixels.shape[1] != 3 or not pixels.numel() or not pixels.is_floating_point():
+            raise RequestError(
+                f"the pixels are {pixels.dtype} of shape {tuple(pixels.shape)}; "
+                "give floating-point RGB of shape (batch, 3, height, width) in [-1, 1]"
+            )
+        height, width = pixels.shape[2:]
+        factor = self.space.factor
+        if height % factor or width % factor:
+            raise RequestError(
+                f"the picture is {width}x{height} (width x height), but both sides must be multiples of {factor}; "
+                f"crop or resize it to {max(width // factor, 1) * factor}x{max(height // factor, 1) * factor}"
+            )
+        if not pixels.isfinite().all():
+            raise RequestError("the picture has pixels that are not numbers; give finite values in [-1, 1]")
+
+    def _to_network(self, x: Tensor) -> Tensor:
+        return x.to(next(self.network.parameters()))

@@ -1,0 +1,89 @@
+"""The `.latent.safetensors` file: a latent and where it came from. docs/latents.md describes the format."""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from fictile.errors import RequestError
+from fictile.latent.space import LatentSpace
+
+KIND = "latent"
+VERSION = 1
+TENSOR = "latent"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file says about its tensor."""
+
+    space: LatentSpace
+    size: tuple[int, int] | None  # height and width of the picture
+    vae: str | None  # content hash of the autoencoder
+
+
+def write_latent(path: str | PathLike[str], data: Float[Tensor, "b c h w"], header: Header) -> None:
+    """Write the tensor (in its own precision) and its header. Raises RequestError when the place cannot be written."""
+    metadata = {"fictile": json.dumps({"kind": KIND, "version": VERSION, **asdict(header)})}
+    write_whole(Path(path), save({TENSOR: data.detach().cpu().contiguous()}, metadata))
+
+
+def read_latent(path: str | PathLike[str]) -> tuple[Float[Tensor, "b c h w"], Header]:
+    """The tensor, on the CPU, and its header.
+
+    Raises RequestError when the file is missing, damaged, of another kind or of a later version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = parse_header(path, file.metadata() or {})
+            return file.get_tensor(TENSOR).clone(), header  # a copy: the file may change while it is mapped
+    except OSError as error:
+        raise RequestError(
+            f"{path} cannot be read ({error.strerror or error}); give the path of a .latent.safetensors file"
+        ) from error
+    except SafetensorError as error:
+        raise RequestError(
+            f"{path} is no whole .latent.safetensors file ({error}); encode the picture again or give another file"
+        ) from error
+
+
+def parse_header(path: str | PathLike[str], metadata: dict[str, str]) -> Header:
+    """The header among the metadata of a safetensors file. Raises RequestError as `read_latent` does."""
+    try:
+        fields: dict[str, Any] = json.loads(metadata.get("fictile", "{}"))
+        kind, version = fields.get("kind", "safetensors of another program"), fields.get("version")
+        if kind != KIND:
+            raise RequestError(f"{path} is of the kind '{kind}', not '{KIND}'; give a file that `fictile encode` wrote")
+        if version != VERSION:
+            raise RequestError(f"{path} has format version {version}, but {VERSION} is known here; update Fictile")
+        space, size, vae = fields["space"], fields["size"], fields["vae"]
+        return Header(
+            space=LatentSpace(id=str(space["id"]), channels=int(space["channels"]), factor=int(space["factor"])),
+            size=(int(size[0]), int(size[1])) if size else None,
+            vae=str(vae) if vae else None,
+        )
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise RequestError(f"{path} has a damaged header ({error}); encode the picture again") from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that appears under its name only once it is whole. Raises RequestError when that cannot be done."""
+    unfinished = path.parent / f"{path.name}.{os.getpid()}.part"
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError as error:
+        raise RequestError(
+            f"{path} cannot be written ({error.strerror}); choose a place in a folder that exists and is yours"
+        ) from error
+    finally:
+        with suppress(OSError):  # gone already when all went well
+            unfinished.unlink()

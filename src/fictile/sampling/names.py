@@ -1,0 +1,107 @@
+"""What samplers and step schedules are called: ComfyUI's names, with A1111's and diffusers' as aliases."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+from fictile.errors import RequestError
+from fictile.sampling import spacing
+from fictile.sampling.ancestral import ddim, ddpm, euler_ancestral
+from fictile.sampling.dpmpp import dpmpp_2m, dpmpp_2m_sde
+from fictile.sampling.euler import euler
+from fictile.sampling.heun import heun
+from fictile.sampling.lcm import lcm
+from fictile.sampling.sampler import Sampler
+from fictile.sampling.spacing import StepSchedule
+from fictile.sampling.uni_pc import uni_pc, uni_pc_bh2
+
+SAMPLERS: Mapping[str, Sampler] = {
+    "euler": euler,
+    "euler_ancestral": euler_ancestral,
+    "heun": heun,
+    "ddim": ddim,
+    "ddpm": ddpm,
+    "dpmpp_2m": dpmpp_2m,
+    "dpmpp_2m_sde": dpmpp_2m_sde,
+    "uni_pc": uni_pc,
+    "uni_pc_bh2": uni_pc_bh2,
+    "lcm": lcm,
+}
+
+SCHEDULES: Mapping[str, StepSchedule] = {
+    "normal": spacing.normal,
+    "karras": spacing.karras,
+    "exponential": spacing.exponential,
+    "sgm_uniform": spacing.sgm_uniform,
+    "simple": spacing.simple,
+    "beta": spacing.beta,
+    "leading": spacing.leading,
+    "trailing": spacing.trailing,
+}
+
+SAMPLER_ALIASES: Mapping[str, str] = {
+    # A1111
+    "Euler a": "euler_ancestral",
+    "DPM++ 2M": "dpmpp_2m",
+    "DPM++ 2M SDE": "dpmpp_2m_sde",
+    "UniPC": "uni_pc",
+    # diffusers
+    "EulerDiscreteScheduler": "euler",
+    "FlowMatchEulerDiscreteScheduler": "euler",
+    "EulerAncestralDiscreteScheduler": "euler_ancestral",
+    "HeunDiscreteScheduler": "heun",
+    "FlowMatchHeunDiscreteScheduler": "heun",
+    "DDIMScheduler": "ddim",
+    "DDPMScheduler": "ddpm",
+    "DPMSolverMultistepScheduler": "dpmpp_2m",
+    "UniPCMultistepScheduler": "uni_pc_bh2",
+    "LCMScheduler": "lcm",
+}
+
+SCHEDULE_ALIASES: Mapping[str, str] = {
+    "linspace": "normal",  # diffusers
+    "uniform": "normal",  # A1111
+    "ddim_uniform": "leading",  # ComfyUI; the same where the count divides the training times
+    "SGM Uniform": "sgm_uniform",
+    "DDIM": "leading",
+}
+
+
+def sampler_name(name: str) -> str:
+    """The key of `SAMPLERS` that `name` stands for, upper or lower case.
+
+    Raises:
+        RequestError: for a name that is nobody's; it names the nearest.
+    """
+    return _resolve("Sampler", name, SAMPLERS, SAMPLER_ALIASES)
+
+
+def schedule_name(name: str) -> str:
+    """The key of `SCHEDULES` that `name` stands for, upper or lower case.
+
+    Raises:
+        RequestError: for a name that is nobody's; it names the nearest.
+    """
+    return _resolve("Step schedule", name, SCHEDULES, SCHEDULE_ALIASES)
+
+
+def split_name(name: str) -> tuple[str, str | None]:
+    """A sampler's name that may end in its step schedule, as A1111 wrote it: "DPM++ 2M Karras".
+
+    Returns (key of `SAMPLERS`, key of `SCHEDULES` or None where the name holds none).
+
+    Raises:
+        RequestError: where the part before the schedule, or the whole, is no sampler's name.
+    """
+    head, _, tail = name.strip().rpartition(" ")
+    if head and tail.lower() in SCHEDULES:
+        return sampler_name(head), tail.lower()
+    return sampler_name(name), None
+
+
+def _resolve(what: str, name: str, names: Iterable[str], aliases: Mapping[str, str]) -> str:
+    known = {key.lower(): key for key in names} | {alias.lower(): key for alias, key in aliases.items()}
+    asked = name.strip().lower()
+    if asked in known:
+        return known[asked]
+    near = get_close_matches(asked, known, n=1, cutoff=0)[0]
+    raise RequestError(f"{what} {name!r} is unknown; the nearest is {known[near]!r}, of {', '.join(names)}.")

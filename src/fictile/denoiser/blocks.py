@@ -1,0 +1,136 @@
+"""The levels of the U-Net: down, middle, up."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, silu
+
+from fictile.denoiser.spec import UNetSpec
+from fictile.denoiser.transformer import SpatialTransformer
+
+
+class ResBlock(nn.Module):
+    """Two convolutions, the embedding (already through its SiLU) added between them, and a way around both."""
+
+    def __init__(self, in_width: int, width: int, spec: UNetSpec) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(spec.groups, in_width)
+        self.conv1 = nn.Conv2d(in_width, width, 3, padding=1)
+        self.time_emb_proj = nn.Linear(spec.embedding_width, width)
+        self.norm2 = nn.GroupNorm(spec.groups, width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv_shortcut = nn.Identity() if in_width == width else nn.Conv2d(in_width, width, 1)
+
+    def forward(self, x: Float[Tensor, "b i h w"], embedding: Float[Tensor, "b e"]) -> Float[Tensor, "b o h w"]:
+        hidden = self.conv1(silu(self.norm1(x))) + self.time_emb_proj(embedding)[:, :, None, None]
+        return self.conv_shortcut(x) + self.conv2(silu(self.norm2(hidden)))
+
+
+class Downsample(nn.Module):
+    """Half the height and width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, stride=2, padding=1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h//2 w//2"]:
+        return self.conv(x)
+
+
+class Upsample(nn.Module):
+    """Twice the height and width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 2*h 2*w"]:
+        return self.conv(interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class DownBlock(nn.Module):
+    """One level on the way down. Returns what each of its steps made, for the way up; the last is its output."""
+
+    def __init__(self, spec: UNetSpec, level: int) -> None:
+        super().__init__()
+        width = spec.widths[level]
+        widths = [spec.widths[max(level - 1, 0)], *[width] * spec.layers]
+        self.resnets = nn.ModuleList(ResBlock(widths[j], width, spec) for j in range(spec.layers))
+        self.attentions = _attentions(spec, level, count=spec.layers)
+        self.downsamplers = nn.ModuleList([Downsample(width)] if level < len(spec.widths) - 1 else [])
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], embedding: Float[Tensor, "b e"], context: Float[Tensor, "b n d"]
+    ) -> list[Tensor]:
+        outputs: list[Tensor] = []
+        for j, resnet in enumerate(self.resnets):
+            x = resnet(x, embedding)
+            if self.attentions:
+                x = self.attentions[j](x, context)
+            outputs.append(x)
+        outputs += [downsample(x) for downsample in self.downsamplers]
+        return outputs
+
+
+class MidBlock(nn.Module):
+    """The coarsest place: residual block, attention, residual block."""
+
+    def __init__(self, spec: UNetSpec) -> None:
+        super().__init__()
+        width = spec.widths[-1]
+        self.resnets = nn.ModuleList(ResBlock(width, width, spec) for _ in range(2))
+        self.attentions = nn.ModuleList([_attention(spec, level=-1, depth=spec.mid_depth)])
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], embedding: Float[Tensor, "b e"], context: Float[Tensor, "b n d"]
+    ) -> Float[Tensor, "b c h w"]:
+        x = self.resnets[0](x, embedding)
+        return self.resnets[1](self.attentions[0](x, context), embedding)
+
+
+class UpBlock(nn.Module):
+    """One level on the way up. Each residual block also reads what the way down made, the latest first."""
+
+    def __init__(self, spec: UNetSpec, level: int) -> None:
+        super().__init__()
+        width = spec.widths[level]
+        coarser, finer = spec.widths[min(level + 1, len(spec.widths) - 1)], spec.widths[max(level - 1, 0)]
+        inputs = [coarser, *[width] * spec.layers]
+        skips = [*[width] * spec.layers, finer]
+        self.resnets = nn.ModuleList(ResBlock(i + s, width, spec) for i, s in zip(inputs, skips, strict=True))
+        self.attentions = _attentions(spec, level, count=spec.layers + 1)
+        self.upsamplers = nn.ModuleList([Upsample(width)] if level > 0 else [])
+
+    def forward(
+        self,
+        x: Float[Tensor, "b c h w"],
+        skips: Sequence[Tensor],
+        embedding: Float[Tensor, "b e"],
+        context: Float[Tensor, "b n d"],
+    ) -> Float[Tensor, "b o h2 w2"]:
+        for j, (resnet, skip) in enumerate(zip(self.resnets, skips, strict=True)):
+            x = resnet(torch.cat([x, skip], dim=1), embedding)
+            if self.attentions:
+                x = self.attentions[j](x, context)
+        for upsample in self.upsamplers:
+            x = upsample(x)
+        return x
+
+
+def _attention(spec: UNetSpec, level: int, depth: int) -> SpatialTransformer:
+    return SpatialTransformer(
+        spec.widths[level],
+        depth=depth,
+        heads=spec.heads[level],
+        context_width=spec.context_width,
+        groups=spec.groups,
+        linear=spec.linear_projection,
+    )
+
+
+def _attentions(spec: UNetSpec, level: int, count: int) -> nn.ModuleList:
+    """One per residual block; none in a level of depth 0."""
+    depth = spec.depth[level]
+    return nn.ModuleList(_attention(spec, level, depth) for _ in range(count if depth else 0))

@@ -1,0 +1,47 @@
+"""What a picture is asked to be, as the network takes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Added:
+    """SDXL's second conditioning, which joins the time embedding (arXiv 2307.01952, section 2.2)."""
+
+    pooled: Float[Tensor, "b p"]  # the text as one vector
+    sizes: Float[Tensor, "b k"]  # original size, crop, target size, in pixels
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """The text as a sequence of vectors and, for networks that have it, the added part. One row per picture."""
+
+    context: Float[Tensor, "b n d"]
+    added: Added | None = None
+
+    def __len__(self) -> int:
+        return len(self.context)
+
+    def repeat(self, count: int) -> "Conditioning":
+        """The same conditioning for `count` pictures; of several rows, the whole batch `count` times over."""
+        return self.cat([self] * count)
+
+    @classmethod
+    def cat(cls, parts: Sequence["Conditioning"]) -> "Conditioning":
+        """One batch of several; either all of them have an added part, or none."""
+        added = [part.added for part in parts if part.added is not None]
+        if added and len(added) < len(parts):
+            raise ValueError(f"{len(added)} of {len(parts)} conditionings have an added part; all or none must.")
+        return cls(
+            context=torch.cat([part.context for part in parts]),
+            added=Added(
+                pooled=torch.cat([part.pooled for part in added]),
+                sizes=torch.cat([part.sizes for part in added]),
+            )
+            if added
+            else None,
+        )

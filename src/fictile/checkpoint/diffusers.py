@@ -1,0 +1,304 @@
+"""The folders of diffusers (config.json and diffusion_pytorch_model.safetensors), written and read.
+
+Parameters have the same names on both sides. What differs is the normalisation: diffusers' AutoencoderKL has one scale
+and one shift for all channels, Fictile one of each per channel. On export it moves into the 1x1 convolutions around the
+latent. An exported weight file also says what it is, as Fictile's own do, and so keeps its name and its latent space.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
+from fictile.checkpoint.fields import from_json
+from fictile.checkpoint.files import content_hash, recognise, written_whole
+from fictile.checkpoint.header import read_header
+from fictile.checkpoint.native import build, parse_about, save_autoencoder, save_unet
+from fictile.denoiser import UNet, UNetSpec
+from fictile.errors import RequestError
+from fictile.latent import LatentSpace
+
+CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
+AUTOENCODER, UNET = "AutoencoderKL", "UNet2DConditionModel"  # `_class_name` in config.json
+
+# What our networks are, where diffusers lets one choose. All of it is also diffusers' default.
+_AUTOENCODER_FIXED: Mapping[str, object] = {"in_channels": 3, "out_channels": 3, "act_fn": "silu"}
+_UNET_FIXED: Mapping[str, object] = {
+    "act_fn": "silu",
+    "attention_type": "default",
+    "center_input_sample": False,
+    "class_embed_type": None,
+    "class_embeddings_concat": False,
+    "conv_in_kernel": 3,
+    "conv_out_kernel": 3,
+    "cross_attention_norm": None,
+    "downsample_padding": 1,
+    "dual_cross_attention": False,
+    "encoder_hid_dim_type": None,
+    "flip_sin_to_cos": True,
+    "freq_shift": 0,
+    "mid_block_scale_factor": 1,
+    "mid_block_type": "UNetMidBlock2DCrossAttn",
+    "norm_eps": 1e-5,
+    "num_class_embeds": None,
+    "only_cross_attention": False,
+    "resnet_out_scale_factor": 1.0,
+    "resnet_skip_time_act": False,
+    "resnet_time_scale_shift": "default",
+    "reverse_transformer_layers_per_block": None,
+    "time_cond_proj_dim": None,
+    "time_embedding_dim": None,
+    "time_embedding_type": "positional",
+    "timestep_post_act": None,
+}
+
+
+def export_diffusers_autoencoder(
+    autoencoder: KLAutoencoder, folder: str | PathLike[str], dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a folder that diffusers' `AutoencoderKL.from_pretrained` opens, with scaling_factor 1 and shift_factor 0.
+
+    Raises RequestError for a space-to-depth stem, which diffusers does not have, or a place that cannot be written to.
+    """
+    spec = autoencoder.spec
+    if spec.stem > 1:
+        raise RequestError(
+            f"{autoencoder.name} folds its pixels by {spec.stem} (stem), and diffusers has no such autoencoder; "
+            "train one with stem 1 to export it"
+        )
+    config = {
+        "_class_name": AUTOENCODER,
+        **_AUTOENCODER_FIXED,
+        **_autoencoder_blocks(spec),
+        "block_out_channels": spec.widths,
+        "layers_per_block": spec.layers,
+        "latent_channels": spec.channels,
+        "norm_num_groups": spec.groups,
+        "mid_block_add_attention": spec.mid_attention,
+        "use_quant_conv": True,
+        "use_post_quant_conv": True,
+        "scaling_factor": 1.0,
+        "shift_factor": 0.0,
+        "force_upcast": False,
+    }
+    path = _made(folder)
+    save_autoencoder(fold_normalisation(autoencoder), path / WEIGHTS, dtype)
+    _write_config(path, config)
+
+
+def export_diffusers_unet(network: UNet, folder: str | PathLike[str], dtype: torch.dtype = torch.float32) -> None:
+    """Write a folder that diffusers' `UNet2DConditionModel.from_pretrained` opens.
+
+    Raises RequestError for a middle that diffusers cannot say, or a place that cannot be written to.
+    """
+    spec = network.spec
+    if spec.depth[-1] not in (0, spec.mid_depth):
+        raise RequestError(
+            f"the U-Net has {spec.mid_depth} transformer blocks in the middle and {spec.depth[-1]} in the deepest "
+            "level, but diffusers writes one number for both; train one with equal numbers to export it"
+        )
+    config = {
+        "_class_name": UNET,
+        **_UNET_FIXED,
+        "in_channels": spec.in_channels,
+        "out_channels": spec.out_channels,
+        **_unet_blocks(spec),
+        "block_out_channels": spec.widths,
+        "layers_per_block": spec.layers,
+        "norm_num_groups": spec.groups,
+        "cross_attention_dim": spec.context_width,
+        "transformer_layers_per_block": [*(depth or 1 for depth in spec.depth[:-1]), spec.mid_depth],
+        "attention_head_dim": spec.heads,  # diffusers' name for the number of heads
+        "use_linear_projection": spec.linear_projection,
+        "addition_embed_type": "text_time" if spec.added_width else None,
+        "addition_time_embed_dim": spec.added_time_width,
+        "projection_class_embeddings_input_dim": spec.added_width,
+    }
+    path = _made(folder)
+    save_unet(network, path / WEIGHTS, dtype)
+    _write_config(path, config)
+
+
+def load_diffusers_autoencoder(folder: str | PathLike[str]) -> KLAutoencoder:
+    """Read a diffusers `AutoencoderKL` folder, in float32. Its normalisation is what config.json says; its name and
+    space are its own when Fictile exported it, else the folder's name and a hash.
+
+    Raises RequestError when the folder holds something else or a variant that Fictile does not have.
+    """
+    folder = Path(folder)
+    config = read_config(folder, AUTOENCODER)
+    fields = {
+        "widths": config.get("block_out_channels", [64]),
+        "layers": config.get("layers_per_block", 1),
+        "channels": config.get("latent_channels", 4),
+        "groups": config.get("norm_num_groups", 32),
+        "quant": config.get("use_quant_conv", True),
+        "mid_attention": config.get("mid_block_add_attention", True),
+    }
+    spec = from_json(KLSpec, fields, str(folder / CONFIG))
+    _check_fixed(config, {**_AUTOENCODER_FIXED, **_autoencoder_blocks(spec), "use_post_quant_conv": spec.quant}, folder)
+    header = read_header(_weights(folder))
+    about = parse_about(header, folder / WEIGHTS) or {}
+    return KLAutoencoder(
+        build(lambda: KL(spec), header, folder / WEIGHTS),
+        _normalisation(config, spec.channels, folder),
+        name=str(about.get("name", folder.resolve().name)),
+        space=from_json(LatentSpace, about["space"], f"the latent space in {folder / WEIGHTS}") if about else None,
+        content_hash=content_hash(folder / WEIGHTS),
+    )
+
+
+def load_diffusers_unet(folder: str | PathLike[str]) -> UNet:
+    """Read a diffusers `UNet2DConditionModel` folder, in float32.
+
+    Raises RequestError when the folder holds something else or a variant that Fictile does not have.
+    """
+    folder = Path(folder)
+    config = read_config(folder, UNET)
+    _check_fixed(config, _UNET_FIXED, folder)
+    types = _listed(config, "down_block_types", ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"])
+    depths = _per_level(config.get("transformer_layers_per_block", 1), len(types))
+    fields = {
+        "in_channels": config.get("in_channels", 4),
+        "out_channels": config.get("out_channels", 4),
+        "widths": config.get("block_out_channels", [320, 640, 1280, 1280]),
+        "layers": config.get("layers_per_block", 2),
+        "depth": [depth if "CrossAttn" in str(name) else 0 for name, depth in zip(types, depths, strict=False)],
+        "mid_depth": depths[-1] if depths else None,
+        "heads": _per_level(config.get("attention_head_dim", 8), len(types)),
+        "context_width": config.get("cross_attention_dim", 1280),
+        "linear_projection": config.get("use_linear_projection", False),
+        "groups": config.get("norm_num_groups", 32),
+    }
+    if config.get("addition_embed_type") is not None:
+        _check_fixed(config, {"addition_embed_type": "text_time"}, folder)
+        fields["added_time_width"] = config.get("addition_time_embed_dim")
+        fields["added_width"] = config.get("projection_class_embeddings_input_dim")
+    spec = from_json(UNetSpec, fields, str(folder / CONFIG))
+    _check_fixed(config, _unet_blocks(spec), folder)
+    return build(lambda: UNet(spec), read_header(_weights(folder)), folder / WEIGHTS)
+
+
+def fold_normalisation(autoencoder: KLAutoencoder) -> KLAutoencoder:
+    """The same autoencoder with its normalisation inside the 1x1 convolutions, which it gets if it had none.
+
+    With weight W, bias b, scale s and shift t per channel: mean' = s (W h + b - t), logvar' = W h + b + 2 log|s|, and
+    the decoder reads W (z' / s + t) + b. (Log-variances are clamped after this, not before: nothing else differs.)
+    """
+    spec, state = autoencoder.spec, autoencoder.network.state_dict()
+    scale = torch.tensor(autoencoder.normalisation.scale, dtype=torch.float64)
+    shift = torch.tensor(autoencoder.normalisation.shift, dtype=torch.float64)
+    weight, bias = _pointwise(state, "quant_conv", 2 * spec.channels)
+    gain = torch.cat([scale, torch.ones_like(scale)])
+    offset = torch.cat([-shift * scale, 2 * scale.abs().log()])
+    state |= _as_convolution("quant_conv", gain[:, None] * weight, gain * bias + offset)
+    weight, bias = _pointwise(state, "post_quant_conv", spec.channels)
+    state |= _as_convolution("post_quant_conv", weight / scale, weight @ shift + bias)
+    with torch.device("meta"):
+        network = KL(replace(spec, quant=True))
+    network.load_state_dict(state, assign=True)
+    identity = Normalisation.identity(spec.channels)
+    return KLAutoencoder(network, identity, autoencoder.name, autoencoder.space)
+
+
+def _pointwise(state: Mapping[str, Tensor], name: str, channels: int) -> tuple[Tensor, Tensor]:
+    """The matrix and the bias of a 1x1 convolution in float64; those that do nothing where there is none."""
+    if f"{name}.weight" not in state:
+        return torch.eye(channels, dtype=torch.float64), torch.zeros(channels, dtype=torch.float64)
+    return state[f"{name}.weight"].cpu().double().flatten(1), state[f"{name}.bias"].cpu().double()
+
+
+def _as_convolution(name: str, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    return {f"{name}.weight": weight.float()[:, :, None, None], f"{name}.bias": bias.float()}
+
+
+def read_config(folder: Path, class_name: str | None = None) -> dict[str, Any]:
+    """config.json of a diffusers folder; RequestError when it is missing, damaged or not of the class asked for."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise RequestError(f"{folder} has no {CONFIG}, so it is no diffusers folder; give one that has")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        found = config["_class_name"]
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        raise RequestError(f"{path} is no configuration of a diffusers model; copy the folder again") from None
+    if class_name is not None and found != class_name:
+        raise RequestError(f"{folder} holds diffusers' {found}, but {class_name} was expected; give that folder")
+    return cast(dict[str, Any], config)
+
+
+def _check_fixed(config: Mapping[str, Any], fixed: Mapping[str, object], folder: Path) -> None:
+    for name, value in fixed.items():
+        if config.get(name, value) != value:
+            raise RequestError(
+                f"{folder / CONFIG} has {name} {config[name]!r}, but Fictile knows this network only with {value!r}; "
+                "give another model"
+            )
+
+
+def _autoencoder_blocks(spec: KLSpec) -> dict[str, object]:
+    levels = len(spec.widths)
+    return {"down_block_types": ["DownEncoderBlock2D"] * levels, "up_block_types": ["UpDecoderBlock2D"] * levels}
+
+
+def _unet_blocks(spec: UNetSpec) -> dict[str, object]:
+    kinds = ["CrossAttn" if depth else "" for depth in spec.depth]
+    return {
+        "down_block_types": [f"{kind}DownBlock2D" for kind in kinds],
+        "up_block_types": [f"{kind}UpBlock2D" for kind in reversed(kinds)],
+    }
+
+
+def _listed(config: Mapping[str, Any], name: str, default: list[str]) -> list[Any]:
+    value = config.get(name, default)
+    if not isinstance(value, list) or not value:
+        raise RequestError(f"{name} in {CONFIG} is {value!r}, but a list was expected; copy the folder again")
+    return cast(list[Any], value)
+
+
+def _per_level(value: Any, levels: int) -> list[Any]:
+    """diffusers writes one number for all levels, or a list."""
+    return list(value) if isinstance(value, list) else [value] * levels
+
+
+def _normalisation(config: Mapping[str, Any], channels: int, folder: Path) -> Normalisation:
+    """(raw - shift_factor) * scaling_factor; with latents_mean and latents_std, (raw - mean) * scaling_factor / std."""
+    scale = config.get("scaling_factor") or 1.0
+    mean = config.get("latents_mean") or [config.get("shift_factor") or 0.0] * channels
+    std = config.get("latents_std") or [1.0] * channels
+    try:
+        return Normalisation(tuple(scale / deviation for deviation in std), tuple(map(float, mean)))
+    except (ArithmeticError, TypeError, ValueError):
+        raise RequestError(
+            f"{folder / CONFIG} has a normalisation that is not made of numbers; copy it again"
+        ) from None
+
+
+def _weights(folder: Path) -> Path:
+    """The weight file; RequestError when there is none, or only a pickle."""
+    path = folder / WEIGHTS
+    if not path.exists():
+        pickled = path.with_suffix(".bin")
+        if pickled.exists() and recognise(pickled) == "pickle":
+            raise RequestError(f"{folder} has only {pickled.name}, a pickle, which Fictile never opens; get {WEIGHTS}")
+        raise RequestError(f"{folder} has no {WEIGHTS}; copy the folder again")
+    return path
+
+
+def _made(folder: str | PathLike[str]) -> Path:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be made ({error.strerror}); choose another folder") from None
+    return Path(folder)
+
+
+def _write_config(folder: Path, config: Mapping[str, object]) -> None:
+    with written_whole(folder / CONFIG) as temporary:
+        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,189 @@
+"""The model folder: everything a model is made of, as plain files.
+
+model.json           name, latent space, noise schedule, prediction, defaults; written last
+vae.safetensors      the autoencoder
+unet.safetensors     the denoiser
+text.safetensors     the text transformer
+tokenizer.json       its tokenizer
+README.md            the model card, for people
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from fictile.autoencoder import KLAutoencoder
+from fictile.checkpoint.fields import from_json
+from fictile.checkpoint.files import content_hash, written_whole
+from fictile.checkpoint.native import (
+    load_autoencoder,
+    load_text,
+    load_unet,
+    read_about,
+    save_autoencoder,
+    save_text,
+    save_unet,
+)
+from fictile.denoiser import Denoiser
+from fictile.errors import RequestError, SpaceMismatch
+from fictile.latent import LatentSpace
+from fictile.schedule import DDPM, Cosine, Flow, Prediction, schedule_from_json, schedule_to_json
+from fictile.text import TextEncoder, Tokenizer
+
+VERSION = 1  # of model.json
+MODEL, VAE, UNET, TEXT, TOKENIZER, CARD = (
+    "model.json", "vae.safetensors", "unet.safetensors", "text.safetensors", "tokenizer.json", "README.md"
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What a model does where its user says nothing."""
+
+    size: tuple[int, int] = (512, 512)  # height and width of the picture
+    steps: int = 20
+    guidance: float = 5.0
+    guidance_rescale: float = 0.0
+    guidance_interval: tuple[float, float] = (0.0, 1.0)  # see `Guidance`
+    sampler: str = "dpmpp_2m"
+    schedule: str = "karras"  # of the steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hashes:
+    """SHA-256 of the files a model was loaded from."""
+
+    model: str  # of all the other hashes together, model.json's and the tokenizer's among them
+    vae: str
+    unet: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a model is put together from. `hashes` is None for one that never was a file.
+
+    Raises SpaceMismatch when the autoencoder and the denoiser live in different spaces, RequestError when the text
+    encoder does not fit the denoiser.
+    """
+
+    name: str
+    autoencoder: KLAutoencoder
+    text: TextEncoder
+    denoiser: Denoiser
+    defaults: Defaults
+    hashes: Hashes | None = None
+
+    def __post_init__(self) -> None:
+        _check_spaces(self.name, self.autoencoder.space, self.denoiser.space)
+        width, expected = self.text.network.spec.width, self.denoiser.network.spec.context_width
+        if width != expected:
+            raise RequestError(
+                f"the text encoder of {self.name} makes {width} features per token, but its U-Net reads {expected}; "
+                "use the text encoder that the U-Net was trained with"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ModelFile:
+    """model.json as a dataclass."""
+
+    version: int
+    name: str
+    space: LatentSpace
+    prediction: Prediction
+    schedule: dict[str, Any]  # the noise schedule, as `schedule_to_json` writes it
+    defaults: Defaults
+
+
+def save_model(
+    parts: Parts, folder: str | PathLike[str], *, card: str = "", dtype: torch.dtype = torch.float16
+) -> None:
+    """Write the model folder, weights in `dtype`; `card` becomes its README.md. model.json comes last, so that a folder
+    that has one is whole.
+
+    Raises RequestError when the folder cannot be written to.
+    """
+    folder, schedule = Path(folder), parts.denoiser.schedule
+    if not isinstance(schedule, DDPM | Cosine | Flow):
+        raise RequestError(f"a {type(schedule).__name__} cannot be written into {MODEL}; use one of fictile.schedule")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be made ({error.strerror}); choose another folder") from None
+    space = parts.denoiser.space
+    save_autoencoder(parts.autoencoder, folder / VAE, dtype)
+    save_unet(parts.denoiser.network, folder / UNET, dtype, space=space)
+    save_text(parts.text.network, folder / TEXT, dtype)
+    parts.text.tokenizer.save(folder / TOKENIZER)
+    about = {
+        "version": VERSION,
+        "name": parts.name,
+        "space": asdict(space),
+        "prediction": parts.denoiser.prediction,
+        "schedule": schedule_to_json(schedule),
+        "defaults": asdict(parts.defaults),
+    }
+    for name, text in ((CARD, card or f"# {parts.name}\n"), (MODEL, json.dumps(about, indent=2) + "\n")):
+        with written_whole(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def load_model(folder: str | PathLike[str]) -> Parts:
+    """Read a model folder, in float32 on the CPU.
+
+    Raises RequestError when a file is missing, damaged or of another kind, SpaceMismatch when a file has been swapped
+    for one of another latent space.
+    """
+    folder = Path(folder)
+    about = read_model_file(folder)
+    autoencoder = load_autoencoder(folder / VAE)
+    _check_spaces(f"{folder / VAE} and {MODEL}", autoencoder.space, about.space)
+    trained_on = read_about(folder / UNET, "denoiser")[0].get("space")
+    if trained_on is not None:
+        space = from_json(LatentSpace, trained_on, f"the latent space in {folder / UNET}")
+        _check_spaces(f"{folder / VAE} and {UNET}", autoencoder.space, space)
+    return Parts(
+        name=about.name,
+        autoencoder=autoencoder,
+        text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT)),
+        denoiser=Denoiser(load_unet(folder / UNET), schedule_from_json(about.schedule), about.prediction, about.space),
+        defaults=about.defaults,
+        hashes=_hashes(folder),
+    )
+
+
+def read_model_file(folder: Path) -> _ModelFile:
+    """What model.json says; RequestError when it is missing or damaged."""
+    path = folder / MODEL
+    if not folder.is_dir():
+        problem = "is a file" if folder.exists() else "does not exist"
+        raise RequestError(f"{folder} {problem}, but a model folder was expected; give a folder that holds a {MODEL}")
+    if not path.is_file():
+        raise RequestError(f"{folder} has no {MODEL}, so it is no model folder; give one that Fictile wrote")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RequestError(f"{path} cannot be read ({error}); copy the folder again") from None
+    if isinstance(content, dict) and cast(dict[str, object], content).get("version", VERSION) != VERSION:
+        raise RequestError(f"{path} is of version {content['version']!r}, but {VERSION} is known here; update Fictile")
+    return from_json(_ModelFile, content, str(path))
+
+
+def _check_spaces(where: str, vae: LatentSpace, denoiser: LatentSpace) -> None:
+    if vae != denoiser:
+        raise SpaceMismatch(
+            f"in {where}, the autoencoder speaks {vae}, but the denoiser speaks {denoiser}; "
+            f"use the autoencoder of {denoiser.id} or a denoiser that was trained on {vae.id}"
+        )
+
+
+def _hashes(folder: Path) -> Hashes:
+    vae, unet, text, *others = (content_hash(folder / name) for name in (VAE, UNET, TEXT, TOKENIZER, MODEL))
+    model = hashlib.sha256("\n".join((vae, unet, text, *others)).encode()).hexdigest()
+    return Hashes(model=model, vae=vae, unet=unet, text=text)

@@ -1,0 +1,203 @@
+"""Fictile's own weight files: safetensors that say what they are, so that nothing has to be guessed from names.
+
+The metadata key "fictile" holds JSON: the kind, the format's version, the network's spec and what else belongs to it.
+Parameters are named as in diffusers and transformers. Weights are stored in float16 unless asked otherwise, and are
+float32 in memory.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from os import PathLike
+from typing import Any, Literal, TypeVar, get_args
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
+from fictile.checkpoint.fields import from_json
+from fictile.checkpoint.files import content_hash, written_whole
+from fictile.checkpoint.header import Header, read_header
+from fictile.denoiser import UNet, UNetSpec
+from fictile.errors import RequestError
+from fictile.latent import LatentSpace
+from fictile.text import TextSpec, TextTransformer
+
+VERSION = 1  # of the format
+KEY = "fictile"  # of the metadata; latents use it too
+
+Kind = Literal["autoencoder", "denoiser", "text", "latent"]
+Network = TypeVar("Network", bound=nn.Module)
+Spec = TypeVar("Spec")
+FilePath = str | PathLike[str]
+
+
+def save_autoencoder(autoencoder: KLAutoencoder, path: FilePath, dtype: torch.dtype = torch.float16) -> None:
+    """Write the network, its normalisation, its name and its latent space.
+
+    Raises RequestError when the place cannot be written to or a weight does not fit into `dtype`.
+    """
+    about = {
+        "name": autoencoder.name,
+        "space": asdict(autoencoder.space),
+        "normalisation": asdict(autoencoder.normalisation),
+    }
+    write_native(path, "autoencoder", autoencoder.network, about, dtype)
+
+
+def load_autoencoder(path: FilePath) -> KLAutoencoder:
+    """Read what `save_autoencoder` wrote, in float32 on the CPU, in evaluation mode.
+
+    Raises RequestError when the file is missing, damaged, foreign or of another kind.
+    """
+    about, header = read_about(path, "autoencoder")
+    network = build(lambda: KL(spec_in(about, KLSpec, path)), header, path)
+    return KLAutoencoder(
+        network,
+        from_json(Normalisation, about.get("normalisation"), f"the normalisation in {path}"),
+        name=str(about.get("name")),
+        space=from_json(LatentSpace, about.get("space"), f"the latent space in {path}"),
+        content_hash=content_hash(path),
+    )
+
+
+def save_unet(
+    network: UNet, path: FilePath, dtype: torch.dtype = torch.float16, *, space: LatentSpace | None = None
+) -> None:
+    """Write the U-Net, and the latent space it works in where that is known.
+
+    Raises RequestError when the place cannot be written to or a weight does not fit into `dtype`.
+    """
+    about = {"space": asdict(space)} if space else {}
+    write_native(path, "denoiser", network, about, dtype)
+
+
+def load_unet(path: FilePath) -> UNet:
+    """Read what `save_unet` wrote, in float32 on the CPU, in evaluation mode.
+
+    Raises RequestError when the file is missing, damaged, foreign or of another kind.
+    """
+    about, header = read_about(path, "denoiser")
+    return build(lambda: UNet(spec_in(about, UNetSpec, path)), header, path)
+
+
+def save_text(network: TextTransformer, path: FilePath, dtype: torch.dtype = torch.float16) -> None:
+    """Write the text transformer; its tokenizer is a file of its own.
+
+    Raises RequestError when the place cannot be written to or a weight does not fit into `dtype`.
+    """
+    write_native(path, "text", network, {}, dtype)
+
+
+def load_text(path: FilePath) -> TextTransformer:
+    """Read what `save_text` wrote, in float32 on the CPU, in evaluation mode.
+
+    Raises RequestError when the file is missing, damaged, foreign or of another kind.
+    """
+    about, header = read_about(path, "text")
+    return build(lambda: TextTransformer(spec_in(about, TextSpec, path)), header, path)
+
+
+def write_native(
+    path: FilePath, kind: Kind, network: KL | UNet | TextTransformer, about: Mapping[str, object], dtype: torch.dtype
+) -> None:
+    """A self-describing file: the weights of `network` in `dtype`, its spec, and what `about` says of it.
+
+    There is one metadata key, so that the same weights always make the same bytes.
+    """
+    tensors = {name: _stored(name, tensor, dtype) for name, tensor in network.state_dict().items()}
+    description = {"kind": kind, "version": VERSION, "spec": asdict(network.spec), **about}
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, {KEY: json.dumps(description)})
+
+
+def read_about(path: FilePath, kind: Kind) -> tuple[dict[str, object], Header]:
+    """What the file says of itself, and its header; RequestError unless it is a native file of this kind."""
+    header = read_header(path)
+    about = parse_about(header, path)
+    if about is None:
+        raise RequestError(
+            f"{path} is a safetensors file with {len(header.tensors)} tensors that Fictile did not write; "
+            f"give {_ARTICLES[kind]} saved by Fictile"
+        )
+    if about["kind"] != kind:
+        raise RequestError(f"{path} holds {_ARTICLES[about['kind']]}, but {_ARTICLES[kind]} was expected")
+    return about, header
+
+
+def parse_about(header: Header, path: FilePath) -> dict[str, Any] | None:
+    """The "fictile" metadata with its kind and version checked; None when the file is of another origin."""
+    if KEY not in header.metadata:
+        return None
+    try:
+        about = json.loads(header.metadata[KEY])
+        known = about["version"] == VERSION and about["kind"] in get_args(Kind)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        raise RequestError(f"{path} is damaged: what it says of itself is not readable; save it again") from None
+    if not known:
+        raise RequestError(
+            f"{path} is of kind {about['kind']!r} and version {about['version']!r}, which this version of Fictile does "
+            "not know; open it with a newer one"
+        )
+    return about
+
+
+def spec_in(about: Mapping[str, object], kind: type[Spec], path: FilePath) -> Spec:
+    """The network's spec out of the file's own description."""
+    return from_json(kind, about.get("spec"), f"the spec in {path}")
+
+
+def build(make: Callable[[], Network], header: Header, path: FilePath) -> Network:
+    """The network with the file's weights in float32; made without memory first, so that none is filled twice."""
+    try:
+        with torch.device("meta"):
+            network = make()
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise RequestError(f"the spec in {path} describes no network that can be built ({error})") from None
+    _check_names(network, header, path)
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RequestError(f"{path} cannot be read ({error}); copy or download it again") from None
+    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    return network.eval()
+
+
+def _check_names(network: nn.Module, header: Header, path: FilePath) -> None:
+    """Raises RequestError unless the file has exactly the network's tensors."""
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    missing = [name for name in expected if name not in header.tensors]
+    unexpected = [name for name in header.tensors if name not in expected]
+    if missing or unexpected:
+        problems = [f"{what} {_few(names)}" for what, names in (("lacks", missing), ("has", unexpected)) if names]
+        raise RequestError(f"{path} does not fit its spec: it {' and '.join(problems)}; get an unchanged copy")
+    for name, shape in expected.items():
+        if header.tensors[name].shape != shape:
+            raise RequestError(
+                f"{path} does not fit its spec: {name} is {header.tensors[name].shape}, not {shape}; "
+                "get an unchanged copy"
+            )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more tensors" if len(names) > 3 else "")
+
+
+def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    stored = tensor.detach().to(device="cpu", dtype=dtype).contiguous()
+    if not stored.isfinite().all():
+        raise RequestError(
+            f"{name} has values that {str(dtype).removeprefix('torch.')} cannot hold "
+            f"(largest {tensor.abs().max().item():.3g}); save in float32, or train again if it is not finite"
+        )
+    return stored
+
+
+_ARTICLES: dict[object, str] = {
+    "autoencoder": "an autoencoder",
+    "denoiser": "a U-Net",
+    "text": "a text encoder",
+    "latent": "a latent",
+}

@@ -1,0 +1,137 @@
+"""How a picture was made: written into the picture's file, and enough to make it again."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from fictile.checkpoint.fields import from_json
+from fictile.engine import PRECISIONS, Runtime, choose_runtime
+from fictile.errors import RequestError
+from fictile.picture import read_text
+
+KEY, PARAMETERS = "fictile", "parameters"  # PNG text chunks: our JSON, and the line of AUTOMATIC1111's web UI
+
+# AUTOMATIC1111's names where they are not ours with capitals.
+_SAMPLERS: Mapping[str, str] = {
+    "euler_ancestral": "Euler a",
+    "ddim": "DDIM",
+    "ddpm": "DDPM",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "uni_pc": "UniPC",
+    "uni_pc_bh2": "UniPC bh2",
+    "lcm": "LCM",
+}
+_SCHEDULES: Mapping[str, str] = {"sgm_uniform": "SGM Uniform"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides how one picture comes out."""
+
+    prompt: str
+    negative: str
+    seed: int  # of this picture
+    index: int  # of this picture among those made together; the first had seed - index
+    count: int  # pictures made together: the last bits of a picture depend on its company
+    size: tuple[int, int]  # height and width
+    steps: int
+    sampler: str
+    schedule: str
+    guidance: float
+    guidance_rescale: float
+    guidance_interval: tuple[float, float]
+    strength: float  # how much of the init picture might change
+    init: str | None  # SHA-256 of the init picture's pixels
+
+    model: str
+    model_hash: str | None  # SHA-256; None where the model never was a file
+    vae_hash: str | None
+    unet_hash: str | None
+    text_hash: str | None
+    space: str
+
+    precision: str
+    decode_precision: str
+    device: str
+    threads: int
+    notes: tuple[str, ...] = ()  # what the run had to do otherwise than asked
+    fictile: str  # versions
+    torch: str
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where and in which precision it was made. Raises RequestError when this machine cannot offer that."""
+        if self.decode_precision not in PRECISIONS or self.threads < 1:
+            raise RequestError(
+                f"the recipe decoded in {self.decode_precision!r} with {self.threads} threads, which cannot be; "
+                "it was changed by hand, so make the picture again with `generate`"
+            )
+        chosen = choose_runtime(self.device, self.precision)
+        return replace(chosen, decode_dtype=PRECISIONS[self.decode_precision], threads=self.threads)
+
+    def to_json(self) -> str:
+        """One JSON object, as `from_json` takes it."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "the recipe") -> "Recipe":
+        """Read what `to_json` wrote.
+
+        Raises RequestError when the text is no JSON, or has fields that this version does not know.
+        """
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError):
+            raise RequestError(f"{where} is not readable as JSON; the file was changed after it was made") from None
+        return from_json(cls, content, where)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Recipe":
+        """The recipe in a PNG that Fictile wrote. Raises RequestError when there is none."""
+        text = read_text(path)
+        if KEY not in text:
+            raise RequestError(f"{path} carries no recipe of Fictile; give a PNG as Fictile saved it")
+        return cls.from_json(text[KEY], f"the recipe in {path}")
+
+    def text_chunks(self) -> dict[str, str]:
+        """What goes into the PNG."""
+        return {KEY: self.to_json(), PARAMETERS: self.parameters()}
+
+    def parameters(self) -> str:
+        """The same in the words of AUTOMATIC1111's web UI, which many tools read."""
+        height, width = self.size
+        values: dict[str, object | None] = {
+            "Steps": self.steps,
+            "Sampler": _SAMPLERS.get(self.sampler, _titled(self.sampler)),
+            "Schedule type": _SCHEDULES.get(self.schedule, _titled(self.schedule)),
+            "CFG scale": f"{self.guidance:g}",
+            "Seed": self.seed,
+            "Size": f"{width}x{height}",
+            "Model hash": self.model_hash and self.model_hash[:10],
+            "Model": self.model,
+            "VAE hash": self.vae_hash and self.vae_hash[:10],
+            "Denoising strength": f"{self.strength:g}" if self.init else None,
+            "Version": f"Fictile {self.fictile}",
+        }
+        last = ", ".join(f"{name}: {_quoted(str(value))}" for name, value in values.items() if value is not None)
+        return "\n".join([self.prompt, *([f"Negative prompt: {self.negative}"] if self.negative else []), last])
+
+    def differences(self, other: "Recipe") -> tuple[str, ...]:
+        """One phrase for each field in which `other` differs: "threads is 4, was 2"."""
+        return tuple(
+            f"{name} is {getattr(other, name)}, was {getattr(self, name)}"
+            for name in (field.name for field in fields(self))
+            if getattr(other, name) != getattr(self, name)
+        )
+
+
+def _titled(name: str) -> str:
+    return name.replace("_", " ").title()
+
+
+def _quoted(value: str) -> str:
+    """As JSON where the line could not be taken apart again otherwise."""
+    return json.dumps(value, ensure_ascii=False) if re.search(r'[,:\n"]', value) else value

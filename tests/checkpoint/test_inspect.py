@@ -1,0 +1,101 @@
+"""What `inspect_file` says of every kind of file."""
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from tests.tiny_model import tiny_folder, tiny_parts, tiny_unet
+
+from fictile.checkpoint import content_hash, export_diffusers_unet, inspect_file
+from fictile.errors import RequestError
+from fictile.latent import Latent
+from fictile.picture import save_picture
+
+
+def test_a_native_weight_file_tells_all_about_itself(tmp_path: Path) -> None:
+    path = tiny_folder(tmp_path) / "vae.safetensors"
+    autoencoder = tiny_parts().autoencoder
+    found = inspect_file(path)
+    assert (found.kind, found.description, found.dtype) == ("autoencoder", "an autoencoder of Fictile", "F16")
+    assert found.parameters == sum(weight.numel() for weight in autoencoder.network.parameters())
+    assert (found.space, found.about["name"]) == (autoencoder.space.id, "tiny")
+    assert (found.size, found.sha256) == (path.stat().st_size, content_hash(path))
+
+
+def test_a_model_folder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
+    found = inspect_file(tiny_folder(tmp_path))
+    parts = [inspect_file(tmp_path / f"{name}.safetensors") for name in ("vae", "unet", "text")]
+    assert [part.kind for part in parts] == ["autoencoder", "denoiser", "text"]
+    assert found.kind == "model"
+    assert found.parameters == sum(part.parameters or 0 for part in parts)
+    assert (found.about["name"], found.about["prediction"]) == ("tiny", "eps")
+
+
+def test_a_diffusers_folder_is_named_by_its_class(tmp_path: Path) -> None:
+    export_diffusers_unet(tiny_unet(), tmp_path)
+    found = inspect_file(tmp_path)
+    assert (found.kind, found.description) == ("diffusers", "a diffusers folder with UNet2DConditionModel")
+    assert found.dtype == "F32"
+
+
+def test_a_latent_and_a_picture_are_recognised(tmp_path: Path) -> None:
+    space = tiny_parts().autoencoder.space
+    Latent(torch.zeros(1, 4, 2, 2), space, size=(8, 8)).save(tmp_path / "a.latent.safetensors")
+    found = inspect_file(tmp_path / "a.latent.safetensors")
+    assert (found.kind, found.space, found.parameters) == ("latent", space.id, None)
+    save_picture(torch.zeros(3, 4, 4), tmp_path / "made.png", {"fictile": "{}"})
+    assert "with its recipe" in inspect_file(tmp_path / "made.png").description
+    Image.new("RGB", (4, 4)).save(tmp_path / "other.png")
+    assert inspect_file(tmp_path / "other.png").description == "a PNG picture without a recipe"
+
+
+def test_mixed_types_are_given_with_their_shares(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(30), "b": torch.zeros(10, dtype=torch.float16)}, tmp_path / "mixed.safetensors")
+    found = inspect_file(tmp_path / "mixed.safetensors")
+    assert found.description == "a safetensors file with 2 tensors, not written by Fictile"
+    assert found.dtype == "F32 75%, F16 25%"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "empty"),
+        (pickle.dumps([1]), "pickle"),
+        (b"PK\x03\x04rest", "pickle"),
+        (b"version https://git-lfs.github.com/spec/v1", "git-lfs pointer"),
+        (b"<html>", "web page"),
+        (b"GGUF\x03", "gguf"),
+        (b"anything", "unknown"),
+    ],
+)
+def test_what_cannot_be_opened_is_named(tmp_path: Path, content: bytes, kind: str) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert inspect_file(tmp_path / "file").kind == kind
+
+
+def test_every_answer_is_plain_json(tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path)
+    for path in (folder, folder / "unet.safetensors", folder / "tokenizer.json"):
+        json.dumps(asdict(inspect_file(path)))
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: path, "does not exist"),
+    "an empty folder": (lambda path: path.mkdir(), "neither model.json nor config.json"),
+    "a damaged picture": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "no picture"),
+    "a damaged file": (lambda path: path.write_bytes(b"\x20" + b"\0" * 7 + b"{}"), "is truncated"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_broken_is_refused(tmp_path: Path, case: str) -> None:
+    make, sentence = BAD[case]
+    make(tmp_path / "thing")
+    with pytest.raises(RequestError, match=sentence):
+        inspect_file(tmp_path / "thing")

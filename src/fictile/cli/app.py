@@ -1,0 +1,83 @@
+"""The table of all commands, and the door that every failure leaves by."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from fictile import __version__
+from fictile.cli import train
+from fictile.cli.examples import examples
+from fictile.cli.generate import generate
+from fictile.cli.inspect import inspect
+from fictile.cli.latents import decode, encode
+from fictile.cli.replay import replay
+from fictile.cli.roundtrip import roundtrip
+from fictile.cli.terminal import fail, say
+from fictile.errors import FictileError, RequestError
+
+DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130  # exit codes; 2 is also Typer's own for wrong usage
+
+
+app = typer.Typer(
+    name="fictile",
+    epilog=examples('fictile generate "a fox" -o fox.png', "fictile replay fox.png", "fictile generate --help"),
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+app.command(
+    epilog=examples(
+        'fictile generate "a fox wearing a crown" -n 4 --seed 7 -o fox.png',
+        'fictile generate "a red house" --steps 30 --sampler dpmpp_2m --schedule karras',
+        'fictile generate "an oil painting" --from photo.jpg --strength 0.6',
+    )
+)(generate)
+app.command(epilog=examples("fictile replay fox.png", "fictile replay fox.png -o again.png"))(replay)
+app.command(epilog=examples("fictile encode photo.jpg", "fictile encode photo.jpg -o clay.latent.safetensors"))(encode)
+app.command(epilog=examples("fictile decode photo.latent.safetensors -o photo.png"))(decode)
+app.command(epilog=examples("fictile roundtrip photo.jpg", "fictile roundtrip photo.jpg -o back.png --json"))(roundtrip)
+app.command(epilog=examples("fictile inspect fox.png", "fictile inspect vae.safetensors --json"))(inspect)
+app.add_typer(train.app, name="train")
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        typer.echo(f"fictile {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def before_any_command(
+    version: Annotated[
+        bool, typer.Option("--version", metavar="", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", metavar="", help="When something fails, show where.")] = False,
+) -> None:
+    """Latent diffusion on the machine you have: make pictures, look into latents,
+    measure what they cost.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command line, by default that of this process, and leave with its exit code.
+
+    0 is done, 1 the work failed, 2 the request was wrong and nothing was written, 130 interrupted by Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=arguments, prog_name="fictile")
+    except SystemExit as finished:
+        if finished.code == INTERRUPTED:
+            say("Stopped; nothing is left half written.")
+        raise
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        known = isinstance(error, FictileError)
+        fail(str(error) if known else f"{type(error).__name__}: {error}; `fictile --debug ...` shows where it happened")
+        sys.exit(WRONG_REQUEST if isinstance(error, RequestError) else FAILED)

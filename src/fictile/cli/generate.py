@@ -1,0 +1,131 @@
+"""`fictile generate`: a prompt becomes pictures."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fictile.cli import options
+from fictile.cli.destination import destinations, slug
+from fictile.cli.terminal import Work
+
+PICTURE, SAMPLING, START = "Picture", "Sampling", "Starting from a picture"  # panels of the help page
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the picture shows.", show_default=False)],
+    *,
+    negative: Annotated[
+        str,
+        typer.Option(metavar="PROMPT", help="What it should not show.", rich_help_panel=PICTURE, show_default=False),
+    ] = "",
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WxH", help="In pixels; one number for a square.", rich_help_panel=PICTURE, show_default=False
+        ),
+    ] = None,
+    count: Annotated[
+        int,
+        typer.Option(
+            "--count", "-n", metavar="N", min=1, help="How many; the i-th has seed + i.", rich_help_panel=PICTURE
+        ),
+    ] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Same seed, same picture; a new one if left out.",
+            rich_help_panel=PICTURE,
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="More are finer and slower.", rich_help_panel=SAMPLING, show_default=False),
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="How closely to follow the prompt, from 1 on.",
+            rich_help_panel=SAMPLING,
+            show_default=False,
+        ),
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="euler, euler_ancestral, heun, ddim, ddpm, dpmpp_2m, dpmpp_2m_sde, uni_pc, uni_pc_bh2, lcm.",
+            rich_help_panel=SAMPLING,
+            show_default=False,
+        ),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of the steps: normal, karras, exponential, sgm_uniform, simple, beta, leading, trailing.",
+            rich_help_panel=SAMPLING,
+            show_default=False,
+        ),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="PICTURE",
+            help="Change this picture instead of starting from noise.",
+            rich_help_panel=START,
+            show_default=False,
+        ),
+    ] = None,
+    strength: Annotated[
+        float,
+        typer.Option(metavar="X", help="How much of it may change: near 0 hardly, 1 entirely.", rich_help_panel=START),
+    ] = 0.75,
+    model: options.Model = None,
+    precision: options.Precision = "auto",
+    device: options.Device = "auto",
+    output: options.Output = None,
+    json: options.Json = False,
+) -> None:
+    """Make pictures from a prompt.
+
+    What is left out is the model's own default. A PNG carries its recipe, so
+    that [cyan]fictile replay[/cyan] can make it again. Four pictures named [cyan]-o fox.png[/cyan]
+    become fox-1.png to fox-4.png. Without [cyan]-o[/cyan] the name is made of the prompt, and
+    no file is replaced.
+    """
+    began = time.perf_counter()
+    paths = destinations(output, slug(prompt), ".png", count)
+    sides = options.height_and_width(size) if size is not None else None
+    with Work.shown() as work:
+        work.stage("Starting")
+        from fictile.cli.report import report
+        from fictile.model import load
+        from fictile.picture import check_writable, load_picture
+
+        check_writable(paths[0])
+        init = load_picture(start) if start else None
+        work.stage("Loading the model")
+        maker = load(model, device=device, precision=precision)
+        pictures = maker.generate(
+            prompt,
+            negative=negative,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            schedule=schedule,
+            size=sides,
+            count=count,
+            init=init,
+            strength=strength,
+            callback=work.denoising(steps or maker.defaults.steps, strength if init else 1.0),
+        )
+    for picture, path in zip(pictures, paths, strict=True):
+        picture.save(path)
+    report(list(zip(pictures, paths, strict=True)), time.perf_counter() - began, json)

@@ -1,0 +1,50 @@
+"""`fictile replay`: a picture's recipe, run again."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fictile.cli import options
+from fictile.cli.destination import destinations
+from fictile.cli.terminal import Work, say
+
+
+def replay(
+    picture: Annotated[Path, typer.Argument(help="A PNG that Fictile made.", show_default=False)],
+    *,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="PICTURE", help="The picture that it was made from, if it was.", show_default=False
+        ),
+    ] = None,
+    model: options.Model = None,
+    output: options.Output = None,
+    json: options.Json = False,
+) -> None:
+    """Make a picture again from the recipe inside it.
+
+    The same bytes come out on the same machine with the same versions; what
+    is different now is said. The model must be the one that made the picture.
+    """
+    began = time.perf_counter()
+    path = destinations(output, f"{picture.stem}-replay", ".png")[0]
+    with Work.shown() as work:
+        work.stage("Starting")
+        from fictile.cli.report import report
+        from fictile.model import load
+        from fictile.picture import check_writable, load_picture
+        from fictile.recipe import Recipe
+
+        check_writable(path)
+        recipe = Recipe.read(picture)
+        init = load_picture(start) if start else None
+        work.stage("Loading the model")
+        maker = load(model, runtime=recipe.runtime)
+        again = maker.replay(recipe, init=init, callback=work.denoising(recipe.steps, recipe.strength))
+    again.save(path)
+    report([(again, path)], time.perf_counter() - began, json)
+    for difference in recipe.differences(again.recipe):
+        say(f"Note: {difference}", style="yellow")

@@ -1,0 +1,84 @@
+"""What a user sees while a command works. All of it goes to stderr: stdout is for the result alone."""
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+
+def say(text: str, style: str | None = None) -> None:
+    """One line for the user, exactly as it is: neither wrapped nor read as markup."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, style=style, markup=False)
+
+
+def fail(sentence: str) -> None:
+    """The one sentence that says what went wrong."""
+    say(f"Error: {' '.join(sentence.split()).rstrip('.')}.", style="red")
+
+
+def write_json(document: object) -> None:
+    """A result for programs: one JSON document on stdout."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def write_table(rows: Mapping[str, object], title: str | None = None) -> None:
+    """A result for people: names and values on stdout, one pair to a line."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(Text(name), Text(str(value)))
+    Console(highlight=False).print(table)
+
+
+class Work:
+    """Shows which stage the work is in, and how many steps and how much time are left where they can be counted.
+
+    Only on a terminal, and gone when the work is done.
+    """
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[count]}"),
+            TimeRemainingColumn(compact=True),
+        )
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+    @classmethod
+    @contextmanager
+    def shown(cls) -> Generator["Work"]:
+        """The work that goes on inside the block."""
+        work = cls()
+        with work._progress:
+            yield work
+
+    def stage(self, name: str, steps: int | None = None) -> None:
+        """Go over to the next stage; without a number of steps a pulse shows that it lives."""
+        for task in self._progress.task_ids:
+            self._progress.remove_task(task)
+        self._progress.add_task(name, total=steps, count="")
+
+    def denoising(self, steps: int, strength: float = 1.0) -> Callable[[int, object, object, object], None]:
+        """Go over to the steps of a sampler, which makes the last round(steps * strength); returns its callback."""
+        made = max(1, round(steps * strength))
+        self.stage("Denoising", made)
+
+        def evaluated(index: int, *_: object) -> None:
+            done = index + 1
+            if done < made:
+                self._progress.update(self._progress.task_ids[-1], completed=done, count=f"{done}/{made}")
+            else:
+                self.stage("Decoding")
+
+        return evaluated

@@ -1,0 +1,115 @@
+"""Every command does what its help says, with a tiny untrained model."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.cli.command_line import Run
+
+from fictile import __version__
+from fictile.fidelity import psnr
+from fictile.latent import Latent
+from fictile.picture import load_picture
+
+
+def test_generate_numbers_the_pictures_and_their_seeds(run: Run, here: Path, tiny: Path) -> None:
+    outcome = run("generate", "a fox", "-n", 2, "--seed", 7, "-m", tiny, "-o", "fox.png")
+    assert (outcome.code, outcome.stdout) == (0, "")
+    assert sorted(path.name for path in here.iterdir()) == ["fox-1.png", "fox-2.png"]
+    assert load_picture("fox-1.png").pixels.shape == (3, 32, 32)
+    assert outcome.stderr.splitlines()[:2] == ["fox-1.png  seed 7", "fox-2.png  seed 8"]
+
+
+def test_generate_names_pictures_after_the_prompt_and_replaces_none(run: Run, here: Path, tiny: Path) -> None:
+    for _ in range(2):
+        assert run("generate", "A fox!", "--steps", 1, "-m", tiny).code == 0
+    assert sorted(path.name for path in here.iterdir()) == ["a-fox-1.png", "a-fox.png"]
+
+
+def test_generate_takes_every_choice_and_says_so_in_json(run: Run, tiny: Path) -> None:
+    choices = ("--negative", "leaf", "--size", "40x24", "--steps", 3, "--guidance", 2.5, "--sampler", "Euler a")
+    outcome = run(
+        "generate", "a fox", *choices, "--schedule", "beta", "--seed", 1, "-m", tiny, "-o", "fox.png", "--json"
+    )
+    document = json.loads(outcome.stdout)
+    assert document.keys() == {"pictures", "seconds"}
+    [picture] = document["pictures"]
+    assert picture["path"] == "fox.png"
+    chosen = {
+        "prompt": "a fox",
+        "negative": "leaf",
+        "size": [24, 40],
+        "steps": 3,
+        "guidance": 2.5,
+        "sampler": "euler_ancestral",
+        "schedule": "beta",
+        "seed": 1,
+    }
+    assert picture["recipe"].items() >= chosen.items()
+
+
+def test_generate_starts_from_a_picture(run: Run, tiny: Path, photo: Path) -> None:
+    outcome = run("generate", "a fox", "--from", photo, "--strength", 0.5, "-m", tiny, "-o", "fox.png", "--json")
+    recipe = json.loads(outcome.stdout)["pictures"][0]["recipe"]
+    assert (recipe["size"], recipe["strength"]) == ([24, 40], 0.5)
+    assert run("replay", "fox.png", "--from", photo, "-m", tiny, "-o", "again.png").code == 0
+    assert Path("again.png").read_bytes() == Path("fox.png").read_bytes()
+
+
+def test_replay_makes_the_same_bytes(run: Run, tiny: Path) -> None:
+    run("generate", "a fox", "-n", 2, "-m", tiny, "-o", "fox.png")
+    outcome = run("replay", "fox-2.png", "-m", tiny)
+    assert outcome.code == 0
+    assert "Note" not in outcome.stderr
+    assert Path("fox-2-replay.png").read_bytes() == Path("fox-2.png").read_bytes()
+
+
+def test_encode_and_decode_keep_the_size(run: Run, tiny: Path, here: Path) -> None:
+    Image.new("RGB", (37, 21), "teal").save("odd.png")
+    encoded = json.loads(run("encode", "odd.png", "-m", tiny, "--json").stdout)
+    assert encoded.keys() == {"path", "space", "shape", "size", "vae"}
+    assert (encoded["path"], encoded["size"]) == ("odd.latent.safetensors", [21, 37])
+    latent = Latent.load(encoded["path"])
+    assert (latent.space.id, list(latent.data.shape)) == (encoded["space"], encoded["shape"])
+    decoded = json.loads(run("decode", encoded["path"], "-m", tiny, "-o", "back.png", "--json").stdout)
+    assert decoded == {"path": "back.png", "space": latent.space.id, "width": 37, "height": 21}
+    assert load_picture("back.png").pixels.shape == (3, 21, 37)
+
+
+def test_roundtrip_writes_its_numbers_beside_the_picture(run: Run, tiny: Path, photo: Path) -> None:
+    outcome = run("roundtrip", photo, "-m", tiny)
+    written = json.loads(Path("photo-roundtrip.json").read_text())
+    assert written.keys() == {
+        *("picture", "reconstruction", "space", "width", "height"),
+        *("psnr", "ssim", "delta_e", "rgb_shift"),
+    }
+    on_disk = psnr(load_picture(photo).pixels, load_picture("photo-roundtrip.png").pixels)
+    assert written["psnr"] == pytest.approx(on_disk, abs=0.01)
+    assert f"{written['psnr']:.2f} dB" in outcome.stdout
+    assert json.loads(run("roundtrip", photo, "-m", tiny, "-o", "photo-roundtrip.png", "--json").stdout) == written
+
+
+def test_inspect_tells_what_a_file_is(run: Run, tiny: Path, photo: Path) -> None:
+    run("generate", "a fox", "-m", tiny, "-o", "fox.png")
+    run("encode", photo, "-m", tiny)
+    Path("note.txt").write_text("buy clay")
+    kinds = {
+        "fox.png": "picture",
+        "photo.latent.safetensors": "latent",
+        tiny / "vae.safetensors": "autoencoder",
+        tiny / "unet.safetensors": "denoiser",
+        tiny / "text.safetensors": "text",
+        tiny: "model",
+    }
+    for path, kind in kinds.items():
+        found = json.loads(run("inspect", path, "--json").stdout)
+        assert found["kind"] == kind
+        assert found["description"] in run("inspect", path).stdout
+    assert json.loads(run("inspect", "fox.png", "--json").stdout)["about"]["fictile"]["prompt"] == "a fox"
+    assert "fictile.prompt" in run("inspect", "fox.png").stdout
+    assert "unknown" in run("inspect", photo.with_name("note.txt")).stdout
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").stdout == f"fictile {__version__}\n"

@@ -1,0 +1,267 @@
+"""Training a U-Net, and its text transformer with it, on the latents of one VAE."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from fictile.autoencoder import KLAutoencoder
+from fictile.checkpoint import Defaults, Parts, load_autoencoder, save_model
+from fictile.denoiser import Conditioning, Denoiser, Guidance, UNet, guide
+from fictile.engine import Runtime
+from fictile.errors import RequestError, SpaceMismatch
+from fictile.latent import Latent
+from fictile.sampling import SAMPLERS, StepNoise, initial_noise, make_steps
+from fictile.schedule import DDPM, Flow, Prediction, Schedule, target
+from fictile.text import TextEncoder, TextTransformer, Tokenizer
+from fictile.training.ema import EMA
+from fictile.training.folder import Entry, Pictures, open_folder
+from fictile.training.latents import LatentCache
+from fictile.training.optimiser import Optimiser
+from fictile.training.options import DenoiserTraining
+from fictile.training.randomness import generator
+from fictile.training.run import CHECKPOINT, Metrics, open_run, run, sheet
+
+COLUMNS = 4  # of a sample sheet
+SHOWN = 16  # pictures on it
+MEASURED = 64  # held-out pictures behind the loss in the log
+SAMPLER, STEPS = "euler", "simple"  # of sample sheets, and the exported model's defaults
+
+
+def train_denoiser(options: DenoiserTraining) -> Path:
+    """Train, or go on with the run in `options.output`. Returns the exported model folder, output/model.
+
+    Raises:
+        RequestError: the options, the data or the VAE are wrong, or the folder holds another run.
+        FictileError: training diverged.
+    """
+    runtime, autoencoder = options.runtime(), load_autoencoder(options.vae)
+    multiple = autoencoder.space.factor * options.spec.multiple
+    if options.size % multiple:
+        raise RequestError(f"size is {options.size}; for this VAE and U-Net it must be a multiple of {multiple}.")
+    train, heldout = open_folder(options.data, options.size)
+    open_run(options)
+    run(DenoiserTrainee(options, autoencoder, train, heldout, runtime), options)
+    return options.output / "model"
+
+
+class DenoiserTrainee:
+    """The U-Net and the text transformer, their averages, and their common optimiser."""
+
+    def __init__(
+        self,
+        options: DenoiserTraining,
+        autoencoder: KLAutoencoder,
+        train: Pictures,
+        heldout: Pictures,
+        runtime: Runtime,
+    ) -> None:
+        self.options, self.autoencoder, self.runtime = options, autoencoder, runtime
+        self.train, self.heldout = train, heldout
+        self.prompts = prompts_of(options, train)
+        self.prediction: Prediction
+        self.schedule, self.prediction = objective(options)
+        self.tokenizer = tokenizer_of(options, train)
+        torch.manual_seed(options.seed)
+        special = {name: getattr(self.tokenizer, name) for name in ("vocabulary", "begin", "end", "pad")}
+        channels, width = autoencoder.space.channels, options.text.width
+        spec = dataclasses.replace(options.spec, in_channels=channels, out_channels=channels, context_width=width)
+        unet = UNet(spec).to(runtime.device)
+        self.unet = unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] # torch lacks this overload
+        self.text = TextTransformer(dataclasses.replace(options.text, **special)).to(runtime.device)
+        self.optimiser = Optimiser([self.unet, self.text], options)
+        self.unet_ema, self.text_ema = EMA(self.unet, options.ema), EMA(self.text, options.ema)
+        self.caches = [self._cache(train, mirrored=False)]
+        if options.flip:
+            self.caches.append(self._cache(train, mirrored=True))
+        self.measured = self._cache(dataclasses.replace(heldout, entries=heldout.entries[:MEASURED]), mirrored=False)
+
+    def _cache(self, pictures: Pictures, *, mirrored: bool) -> LatentCache:
+        cache = LatentCache(self.options.output / "latents", self.autoencoder, pictures, mirrored=mirrored)
+        cache.fill()
+        return cache
+
+    def step(self, step: int) -> Metrics:
+        """One step of both networks."""
+        random = generator(self.options.seed, "denoiser", step)
+        indices = self.train.draw(self.options.batch, random)
+        cache = self.caches[int(torch.randint(len(self.caches), (), generator=random))]
+        x0 = cache.posterior(indices).sample(random).data
+        captions = draw_captions([self.train.entries[index] for index in indices], self.options.caption_dropout, random)
+        ids = self.tokenizer.encode(captions, truncate=True)
+        loss = self._loss(self.unet, self.text, x0, ids, random)
+        norm = self.optimiser.update(loss, step)
+        self.unet_ema.update(self.unet)
+        self.text_ema.update(self.text)
+        return {"loss": loss.item(), "gradient": norm, "learning_rate": self.optimiser.rate(step)}
+
+    def _loss(
+        self,
+        unet: UNet,
+        text: TextTransformer,
+        x0: Float[Tensor, "b c h w"],
+        ids: Int64[Tensor, "b n"],
+        random: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        device, dtype = self.runtime.device, self.runtime.dtype
+        time = random_times(self.schedule, len(x0), random)
+        alpha, sigma = self.schedule.at(time)
+        noise = torch.randn(x0.shape, generator=random)
+        x = alpha[:, None, None, None] * x0 + sigma[:, None, None, None] * noise
+        wanted = target(self.prediction, x0, noise, alpha, sigma).to(device)
+        x = x.to(device, memory_format=torch.channels_last)
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+            output = unet(x, time.to(device), text(ids.to(device)).last)
+        weights = loss_weights(self.prediction, alpha, sigma, self.options.min_snr)
+        errors = (output.float() - wanted).square().mean(dim=(1, 2, 3))
+        return (errors * weights.to(device)).mean()
+
+    @torch.no_grad()
+    def sample(self) -> tuple[Float[Tensor, "3 h w"], Metrics]:
+        """Pictures of the prompts with seed 0, and the loss of the averaged networks on held-out pictures."""
+        denoiser = self.denoiser()
+        dtype, device = self.runtime.dtype, self.runtime.device
+        rows = list[Tensor]()
+        side = self.options.size // self.autoencoder.space.factor
+        steps = make_steps(self.schedule, STEPS, self.options.sample_steps)
+        shape = (self.autoencoder.space.channels, side, side)
+        for start in range(0, len(self.prompts), COLUMNS):
+            prompts = self.prompts[start : start + COLUMNS]
+            x = steps[0].sigma * initial_noise(shape, 0, len(prompts)).to(device)
+            with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+                positive, negative = (self._conditioning(texts) for texts in (prompts, [""] * len(prompts)))
+                denoise = guide(denoiser, positive, negative, Guidance(scale=self.options.guidance))
+                noise = StepNoise(shape, range(len(prompts)))
+                x = SAMPLERS[SAMPLER](denoise, x, steps, noise=noise)
+            rows.append(self.autoencoder.decode(Latent(x.cpu(), self.autoencoder.space)))
+        random = generator(self.options.seed, "heldout")
+        indices = range(len(self.measured.paths))
+        x0 = self.measured.posterior(indices).sample(random).data
+        ids = self.tokenizer.encode([self.heldout.entries[index].captions[0] for index in indices], truncate=True)
+        loss = self._loss(self.unet_ema.network, self.text_ema.network, x0, ids, random)
+        return sheet(rows), {"heldout_loss": loss.item()}
+
+    def _conditioning(self, texts: list[str]) -> Conditioning:
+        ids = self.tokenizer.encode(texts, truncate=True).to(self.runtime.device)
+        return Conditioning(self.text_ema.network(ids).last)
+
+    def denoiser(self) -> Denoiser:
+        """The averaged U-Net as samplers use it."""
+        return Denoiser(self.unet_ema.network, self.schedule, self.prediction, self.autoencoder.space)
+
+    def export(self, folder: Path) -> None:
+        """Write model/: the averaged networks, the tokenizer and the VAE as one model."""
+        defaults = Defaults(
+            size=(self.options.size, self.options.size),
+            steps=self.options.sample_steps,
+            guidance=self.options.guidance,
+            sampler=SAMPLER,
+            schedule=STEPS,
+        )
+        text = TextEncoder(self.tokenizer, self.text_ema.network)
+        save_model(
+            Parts(
+                name=self.options.name,
+                autoencoder=self.autoencoder,
+                text=text,
+                denoiser=self.denoiser(),
+                defaults=defaults,
+            ),
+            folder / "model",
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return parts | {"space": self.autoencoder.space.id}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`.
+
+        Raises:
+            SpaceMismatch: the VAE's file has become another VAE.
+        """
+        space = self.autoencoder.space.id
+        if (before := state.get("space", space)) != space:
+            raise SpaceMismatch(
+                f"this run learns latents of {before}, but {self.options.vae} is now {space}; "
+                "bring the old VAE back, or train into another output folder"
+            )
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "unet": self.unet,
+            "text": self.text,
+            "optimiser": self.optimiser,
+            "unet_ema": self.unet_ema,
+            "text_ema": self.text_ema,
+        }
+
+
+def objective(options: DenoiserTraining) -> tuple[Schedule, Prediction]:
+    """The noise schedule and the prediction that an objective's name stands for."""
+    match options.objective:
+        case "flow":
+            return Flow(shift=options.shift), "flow"
+        case "v" | "eps":
+            return DDPM(zero_terminal_snr=options.objective == "v"), options.objective
+
+
+def random_times(schedule: Schedule, count: int, random: torch.Generator) -> Float[Tensor, " b"]:
+    """Training times: logit-normal and shifted for flows (arXiv 2403.03206, section 3.1), uniform otherwise."""
+    if isinstance(schedule, Flow):
+        return schedule.spread(1000 * torch.randn(count, generator=random).sigmoid())
+    return torch.randint(schedule.steps, (count,), generator=random).float()
+
+
+def loss_weights(
+    prediction: Prediction, alpha: Float[Tensor, " b"], sigma: Float[Tensor, " b"], min_snr: float
+) -> Float[Tensor, " b"]:
+    """Weights of the losses: min-SNR-gamma for eps and v (arXiv 2303.09556, section 3.4), 1 for flows."""
+    if prediction == "flow":
+        return torch.ones_like(alpha)
+    snr = alpha.square() / sigma.square()
+    return snr.clamp(max=min_snr) / (snr if prediction == "eps" else snr + 1)
+
+
+def draw_captions(entries: Sequence[Entry], dropout: float, random: torch.Generator) -> list[str]:
+    """One of each picture's captions; the empty one for a part `dropout`, for classifier-free guidance."""
+    chosen = list[str]()
+    for entry in entries:
+        caption = entry.captions[int(torch.randint(len(entry.captions), (), generator=random))]
+        dropped = torch.rand((), generator=random) < dropout
+        chosen.append("" if dropped else caption)
+    return chosen
+
+
+def tokenizer_of(options: DenoiserTraining, pictures: Pictures) -> Tokenizer:
+    """The run's tokenizer: trained on the captions when the run starts, the same from the first checkpoint on."""
+    path = options.output / "tokenizer.json"
+    if not (options.output / CHECKPOINT).exists():
+        captions = [caption for entry in pictures.entries for caption in entry.captions]
+        Tokenizer.train(captions, options.text.vocabulary, options.text.context).save(path)
+    return Tokenizer.load(path)
+
+
+def prompts_of(options: DenoiserTraining, pictures: Pictures) -> list[str]:
+    """The prompts of the sample sheets: the lines of a file, or captions spread over the data.
+
+    Raises:
+        RequestError: the file cannot be read or has no prompt.
+    """
+    if options.prompts:
+        try:
+            lines = options.prompts.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RequestError(f"The prompts {options.prompts} cannot be read ({error}); give a text file.") from error
+        if not any(map(str.strip, lines)):
+            raise RequestError(f"The prompts {options.prompts} are empty; write one prompt a line.")
+        return [line.strip() for line in lines if line.strip()][:SHOWN]
+    stride = max(1, len(pictures) // SHOWN)
+    return [entry.captions[0] for entry in pictures.entries[::stride][:SHOWN]]

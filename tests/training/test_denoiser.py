@@ -1,0 +1,104 @@
+"""What `train_denoiser` leaves behind, and the parts of its loss."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from fictile.autoencoder import Posterior
+from fictile.checkpoint import load_model
+from fictile.errors import RequestError
+from fictile.model import load
+from fictile.schedule import DDPM, Flow
+from fictile.training import train_denoiser
+from fictile.training.denoiser import draw_captions, loss_weights, prompts_of, random_times
+from fictile.training.folder import Entry, Pictures
+from fictile.training.latents import LatentCache
+
+from .tiny_runs import SIZE, denoiser_options, denoiser_trainee
+
+
+def test_it_learns_four_latents(data: Path, vae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is the same all over: once the four are known, what is noise can be told exactly."""
+    trainee = denoiser_trainee(
+        denoiser_options(data, tmp_path, vae, size=16, steps=100, batch=16, learning_rate=3e-3, warmup=10)
+    )
+    four = torch.tensor([[1.5, -1, 0, 1], [-1.5, 1, 1, 0], [0, 1.5, -1, -1], [0, -1.5, 0, 0]])
+
+    def posterior(cache: LatentCache, indices: Sequence[int]) -> Posterior:
+        mean = four[torch.tensor(indices) % 4][:, :, None, None].expand(-1, -1, 8, 8)
+        return Posterior(mean=mean, logvar=torch.full_like(mean, -30), space=cache.autoencoder.space)
+
+    monkeypatch.setattr(LatentCache, "posterior", posterior)
+    losses = torch.tensor([trainee.step(step)["loss"] for step in range(100)])
+    assert losses[-20:].mean() < 0.4 * losses[:5].mean()
+
+
+def test_the_exported_model_makes_pictures(data: Path, vae: Path, tmp_path: Path) -> None:
+    folder = train_denoiser(denoiser_options(data, tmp_path, vae, steps=1, shift=2.0, guidance=3.0))
+    parts = load_model(folder)
+    assert parts.denoiser.schedule == Flow(shift=2.0)
+    assert (parts.defaults.size, parts.defaults.guidance) == ((SIZE, SIZE), 3.0)
+    (picture,) = load(folder).generate("a fox", seed=1)
+    assert picture.pixels.shape[-2:] == (SIZE, SIZE)
+
+
+def test_a_size_that_does_not_fit_is_refused_before_anything_is_written(data: Path, vae: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="size is 30; for this VAE and U-Net it must be a multiple of 4"):
+        train_denoiser(denoiser_options(data, tmp_path / "run", vae, size=30))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("gamma", [1.0, 5.0])
+def test_min_snr_weights(gamma: float) -> None:
+    alpha, sigma = DDPM().at(torch.arange(0, 1000, 37).float())
+    for weight, a, s in zip(loss_weights("eps", alpha, sigma, gamma), alpha.tolist(), sigma.tolist(), strict=True):
+        assert weight.item() == pytest.approx(min(gamma * s**2 / a**2, 1), rel=1e-4)
+    for weight, a, s in zip(loss_weights("v", alpha, sigma, gamma), alpha.tolist(), sigma.tolist(), strict=True):
+        assert weight.item() == pytest.approx(min(gamma * s**2, a**2), rel=1e-4)  # as alpha^2 + sigma^2 = 1
+    assert loss_weights("flow", alpha, sigma, gamma).eq(1).all()
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_times_of_a_flow_are_logit_normal_around_the_shift(shift: float) -> None:
+    """sigmoid(z), shifted, is sigmoid(z + log shift)."""
+    t = random_times(Flow(shift=shift), 20_000, torch.Generator().manual_seed(0)) / 1000
+    assert t.min() > 0
+    assert t.max() < 1
+    logit = t.double().logit()
+    assert logit.mean().item() == pytest.approx(math.log(shift), abs=0.03)
+    assert logit.std().item() == pytest.approx(1, abs=0.03)
+
+
+def test_other_times_are_uniform() -> None:
+    times = random_times(DDPM(), 20_000, torch.Generator().manual_seed(0))
+    assert times.equal(times.round())
+    assert (times.min(), times.max()) == (0, 999)
+    assert times.mean().item() == pytest.approx(499.5, abs=6)
+    assert times.std().item() == pytest.approx(1000 / 12**0.5, abs=4)
+
+
+def test_captions_are_dropped_and_shared_out() -> None:
+    entries = [Entry(Path("a"), ("a fox", "a vixen"))] * 8000
+    drawn = draw_captions(entries, 0.2, torch.Generator().manual_seed(0))
+    shares = [drawn.count(caption) / len(drawn) for caption in ("", "a fox", "a vixen")]
+    assert shares == pytest.approx([0.2, 0.4, 0.4], abs=0.02)
+    assert "" not in draw_captions(entries, 0.0, torch.Generator().manual_seed(0))
+
+
+def test_prompts_come_from_a_file_or_from_captions(tmp_path: Path) -> None:
+    pictures = Pictures([Entry(Path("a"), (f"caption {index}",)) for index in range(40)], SIZE)
+    spread = prompts_of(denoiser_options(tmp_path, tmp_path, tmp_path), pictures)
+    assert spread[:3] == ["caption 0", "caption 2", "caption 4"]
+    assert len(spread) == 16
+    file = tmp_path / "prompts.txt"
+    options = denoiser_options(tmp_path, tmp_path, tmp_path, prompts=file)
+    with pytest.raises(RequestError, match="cannot be read"):
+        prompts_of(options, pictures)
+    file.write_text("\n  \n")
+    with pytest.raises(RequestError, match="are empty; write one prompt a line"):
+        prompts_of(options, pictures)
+    file.write_text("a fox\n\n a leaf \n")
+    assert prompts_of(options, pictures) == ["a fox", "a leaf"]

@@ -1,0 +1,97 @@
+"""The cache of encoded pictures."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fictile.autoencoder import KLAutoencoder, Normalisation
+from fictile.checkpoint import load_autoencoder
+from fictile.errors import FictileError
+from fictile.picture import save_picture
+from fictile.training.folder import Entry, Pictures
+from fictile.training.latents import LatentCache
+
+from .tiny_runs import SIZE
+
+
+@pytest.fixture
+def autoencoder(vae: Path) -> KLAutoencoder:
+    """One that was trained a little."""
+    return load_autoencoder(vae)
+
+
+@pytest.fixture
+def entries(tmp_path: Path) -> Sequence[Entry]:
+    """Two pictures of noise."""
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        save_picture(2 * torch.rand(3, SIZE, SIZE) - 1, path)
+    return [Entry(path, ("",)) for path in paths]
+
+
+def filled(folder: Path, autoencoder: KLAutoencoder, pictures: Pictures, *, mirrored: bool = False) -> LatentCache:
+    """A cache with every picture in it."""
+    cache = LatentCache(folder, autoencoder, pictures, mirrored=mirrored)
+    cache.fill()
+    return cache
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_cached_posterior_is_the_encoders(
+    mirrored: bool, tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry]
+) -> None:
+    pictures = Pictures(entries, SIZE)
+    cached = filled(tmp_path / "latents", autoencoder, pictures, mirrored=mirrored).posterior([1, 0])
+    pixels = pictures.batch([1, 0])
+    fresh = autoencoder.encode(pixels.flip(-1) if mirrored else pixels)
+    assert cached.space == fresh.space
+    torch.testing.assert_close(cached.mean, fresh.mean, rtol=2**-10, atol=1e-3)
+    torch.testing.assert_close(cached.logvar, fresh.logvar, rtol=2**-10, atol=1e-3)
+
+
+def test_the_key_is_made_of_all_that_shapes_the_latent(
+    tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry]
+) -> None:
+    def key(vae: KLAutoencoder = autoencoder, size: int = SIZE, *, mirrored: bool = False) -> Path:
+        return LatentCache(tmp_path, vae, Pictures(entries, size), mirrored=mirrored).paths[0]
+
+    channels = autoencoder.space.channels
+    another = KLAutoencoder(autoencoder.network, Normalisation.identity(channels), autoencoder.name)
+    original = key()
+    assert key() == original
+    keys = {original, key(another), key(size=2 * SIZE), key(mirrored=True)}
+    save_picture(torch.zeros(3, SIZE, SIZE), entries[0].path)
+    assert len(keys | {key()}) == 5
+
+
+def test_the_key_is_not_made_of_names(tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry]) -> None:
+    before = LatentCache(tmp_path, autoencoder, Pictures(entries, SIZE)).paths
+    moved = entries[0].path.rename(tmp_path / "moved.png")
+    assert LatentCache(tmp_path, autoencoder, Pictures([replace(entries[0], path=moved)], SIZE)).paths == before[:1]
+
+
+def test_only_a_replaced_picture_is_encoded_again(
+    tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = filled(tmp_path / "latents", autoencoder, Pictures(entries, SIZE)).posterior([0, 1]).mean
+    save_picture(torch.zeros(3, SIZE, SIZE), entries[0].path)
+    encoded = list[torch.Tensor]()
+    encode = autoencoder.encode
+    monkeypatch.setattr(autoencoder, "encode", lambda pixels: (encoded.append(pixels), encode(pixels))[1])  # pyright: ignore[reportUnknownLambdaType]
+    after = filled(tmp_path / "latents", autoencoder, Pictures(entries, SIZE)).posterior([0, 1]).mean
+    assert len(encoded) == 1
+    assert not torch.equal(after[0], before[0])
+    assert torch.equal(after[1], before[1])
+    assert not list((tmp_path / "latents").glob(".*"))  # no half-written file
+
+
+def test_a_latent_that_is_not_finite_names_its_picture(
+    tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry]
+) -> None:
+    broken = KLAutoencoder(autoencoder.network, Normalisation.scalar(1e9, 0.0, autoencoder.space.channels), "broken")
+    with pytest.raises(FictileError, match=r"The VAE makes latents of .*a\.png that are not finite"):
+        filled(tmp_path / "latents", broken, Pictures(entries, SIZE))
+    assert not list((tmp_path / "latents").iterdir())

@@ -1,0 +1,115 @@
+"""What `train_vae` leaves behind, and the parts of its loss."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from fictile.checkpoint import export_diffusers_autoencoder, load_autoencoder
+from fictile.errors import RequestError
+from fictile.training import train_vae
+from fictile.training.discriminator import MOST, PatchDiscriminator, balance, hinge_loss
+from fictile.training.folder import open_folder
+
+from .tiny_runs import SIZE, vae_options, vae_trainee
+
+diffusers = pytest.importorskip("diffusers")
+
+
+def test_latents_of_the_training_set_are_standard(data: Path, vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    autoencoder = load_autoencoder(vae)
+    statistics: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for pictures in open_folder(data, SIZE):
+        latents = autoencoder.encode(pictures.batch(range(len(pictures)))).mode().data
+        statistics.append((latents.mean(dim=(0, 2, 3)), latents.var(dim=(0, 2, 3), correction=0)))
+    (mean, variance), (heldout_mean, heldout_variance) = statistics
+    with capsys.disabled():
+        sys.stdout.write(f"\nheld-out latents: mean {heldout_mean.tolist()}, variance {heldout_variance.tolist()}\n")
+    assert mean.abs().max() <= 0.02
+    assert variance.min() >= 0.98
+    assert variance.max() <= 1.02
+
+
+def test_diffusers_opens_the_trained_autoencoder(data: Path, vae: Path, tmp_path: Path) -> None:
+    autoencoder = load_autoencoder(vae)
+    export_diffusers_autoencoder(autoencoder, tmp_path)
+    theirs = diffusers.AutoencoderKL.from_pretrained(tmp_path)
+    pixels = open_folder(data, SIZE)[1].batch([0, 1])
+    ours = autoencoder.encode(pixels)
+    with torch.no_grad():
+        distribution = theirs.encode(pixels).latent_dist
+        picture = theirs.decode(ours.mode().data).sample
+    assert (distribution.mean - ours.mean).norm() <= 1e-4 * ours.mean.norm()
+    assert (distribution.logvar - ours.logvar).norm() <= 1e-4 * ours.logvar.norm()
+    levels = [((x.clamp(-1, 1) + 1) * 127.5).round() for x in (picture, autoencoder.decode(ours.mode()))]
+    assert (levels[0] - levels[1]).abs().max() <= 1
+
+
+def test_a_run_leaves_its_log_samples_and_options(data: Path, tmp_path: Path) -> None:
+    train_vae(vae_options(data, tmp_path, steps=4, log_every=2, sample_every=3))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names >= {"options.json", "log.jsonl", "samples", "checkpoint.pt", "vae.safetensors"}
+    assert [path.name for path in sorted((tmp_path / "samples").iterdir())] == ["0000003.png", "0000004.png"]
+    log = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert len(log) == 4
+    assert "heldout_psnr" in log[1]
+    assert not [name for name in names if name.startswith(".")]
+
+
+def test_the_discriminator_starts_late(data: Path, tmp_path: Path) -> None:
+    trainee = vae_trainee(vae_options(data, tmp_path, steps=10, gan=0.5, gan_start=0.4))
+    assert trainee.discriminator is not None
+    before = [parameter.clone() for parameter in trainee.discriminator.parameters()]
+    metrics = [trainee.step(step) for step in (3, 4)]
+    assert ["discriminator" in figures for figures in metrics] == [False, True]
+    assert metrics[1]["balance"] > 0
+    pairs = zip(before, trainee.discriminator.parameters(), strict=True)
+    assert any(not torch.equal(old, new) for old, new in pairs)
+
+
+def test_the_hinge_loss_only_pulls_scores_inside_the_margins() -> None:
+    def loss(real: float, made: float) -> float:
+        return hinge_loss(torch.full((1, 1, 2, 2), real), torch.full((1, 1, 2, 2), made)).item()
+
+    assert loss(1.0, -1.0) == loss(5.0, -7.0) == 0
+    assert loss(0.0, 0.0) == 1
+    assert loss(-1.0, 2.0) == pytest.approx((2 + 3) / 2)
+
+
+def test_the_balance_makes_both_gradients_equal() -> None:
+    last = nn.Parameter(torch.tensor([1.0, 2.0]))
+    reconstruction, adversarial = (6 * last).sum(), (last * torch.tensor([3.0, 4.0])).sum()
+    weight = balance(reconstruction, adversarial, last)
+    assert weight.item() == pytest.approx(6 * 2**0.5 / 5, rel=1e-3)
+    assert not weight.requires_grad
+    assert balance(1e9 * last.sum(), (0 * last).sum(), last) == MOST
+
+
+def test_a_pictures_score_does_not_depend_on_its_neighbours() -> None:
+    discriminator = PatchDiscriminator(8)
+    pixels = torch.rand(2, 3, SIZE, SIZE)
+    torch.testing.assert_close(discriminator(pixels)[:1], discriminator(pixels[:1]))
+
+
+def test_the_perceptual_loss_is_0_for_the_same_picture_and_has_a_gradient() -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    from fictile.training.perceptual import Perceptual
+
+    perceptual = Perceptual()
+    target = 2 * torch.rand(1, 3, SIZE, SIZE) - 1
+    made = (0.9 * target).requires_grad_()
+    assert perceptual(target, target) == 0
+    perceptual(made, target).backward()
+    assert made.grad is not None
+    assert made.grad.norm() > 0
+    assert not any(parameter.requires_grad for parameter in perceptual.parameters())
+
+
+def test_without_the_extra_the_perceptual_loss_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fictile.training.perceptual import Perceptual
+
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(RequestError, match=r"pip install 'fictile\[train\]'"):
+        Perceptual()

@@ -1,0 +1,158 @@
+"""Build the emoji data set: pictures over white with captions, in the Hugging Face imagefolder convention.
+
+Run as ``python tools/emoji/build_dataset.py OUT --size 256 --styles 3d``.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from captions import captions
+from concepts import Emoji, is_held_out, normal_code, read_emoji, weights
+from notices import notices
+from packages import EMOJIBASE, EMOJILIB, FLUENT_3D, FLUENT_FLAT, NOTO, TWEMOJI, Package
+from pictures import Art, Files, Icons, over_white
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from fictile.errors import FictileError, RequestError
+
+HERE = Path(__file__).parent
+console = Console(stderr=True)
+
+
+def main(
+    out: Annotated[Path, typer.Argument(help="Folder of the data set; what is finished in it stays.")],
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Width and height of the pictures.")] = 256,
+    styles: Annotated[str, typer.Option(help="Which art, of 3d, flat, noto, twemoji; several with commas.")] = "3d",
+    cache: Annotated[Path, typer.Option(help="Where the npm packages are kept.")] = HERE.parents[1] / ".cache" / "npm",
+) -> None:
+    """Build the emoji data set from openly licensed art."""
+    try:
+        build(out, size, list(dict.fromkeys(styles.split(","))), cache)
+    except FictileError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(2 if isinstance(error, RequestError) else 1) from error
+
+
+def build(out: Path, size: int, styles: list[str], cache: Path) -> None:
+    """Write OUT/train, OUT/heldout and OUT/LICENSES.md, and the list of held out concepts beside this file."""
+    unknown = [style for style in styles if style not in ART]
+    if unknown:
+        raise RequestError(f'There is no style "{unknown[0]}": choose from {", ".join(ART)}.')
+    everyday = read_table(HERE / "everyday.txt")
+    exempt = {normal_code(code) for codes in everyday.values() for code in codes}
+    emoji = known_emoji(everyday, cache)
+    held_out = {one.concept: one.names[0] for one in emoji.values() if is_held_out(one.concept, exempt)}
+    write_text(HERE / "heldout.txt", "".join(f"{concept}\t{name}\n" for concept, name in sorted(held_out.items())))
+
+    lines: dict[str, list[dict[str, Any]]] = {"train": [], "heldout": []}
+    for style in styles:
+        art = ART[style](cache)
+        drawn = [one for code, one in emoji.items() if code in art.codes]
+        weight = weights(drawn)
+        for one in track(drawn, f"Drawing {style}", console=console):
+            part = "heldout" if one.concept in held_out else "train"
+            name = f"{style}-{one.code}.png"
+            draw_once(art, one.code, size, out / part / name)
+            lines[part].append(line_of(one, name, style, weight[one.code]))
+    for part, described in lines.items():
+        write_metadata(out / part, described)
+    write_text(out / "LICENSES.md", notices(styles))
+    for part, described in lines.items():
+        concepts = len({line["concept"] for line in described})
+        console.print(f"{part}: {len(described)} pictures of {concepts} concepts in {out / part}")
+
+
+def known_emoji(everyday: Mapping[str, Iterable[str]], cache: Path) -> dict[str, Emoji]:
+    """Every emoji that may be drawn, by code, with its names and keywords."""
+    prompts = {normal_code(code): [without_article(prompt)] for prompt, codes in everyday.items() for code in codes}
+    entries = EMOJIBASE.fetch(cache).json("en/data.json")
+    words = EMOJILIB.fetch(cache).json("dist/emoji-en-US.json")
+    return read_emoji(entries, words, prompts, read_table(HERE / "nicknames.txt"))
+
+
+def without_article(prompt: str) -> str:
+    """The name in a prompt: "fox" in "a fox"."""
+    return prompt.split(" ", 1)[1]
+
+
+def fluent_3d(cache: Path) -> Art:
+    """The 3D art, without the files that the flat set of the same artists does not know: their origin is unclear."""
+    known = {normal_code(code) for code in FLUENT_FLAT.fetch(cache).json("chars.json")}
+    files = FLUENT_3D.fetch(cache).files(".webp")
+    return Files({name: content for name, content in files.items() if normal_code(name) in known})
+
+
+def icons(package: Package) -> Callable[[Path], Art]:
+    """How to read the art of an Iconify package from the cache."""
+
+    def read(cache: Path) -> Art:
+        archive = package.fetch(cache)
+        return Icons(archive.json("icons.json"), archive.json("chars.json"))
+
+    return read
+
+
+ART: dict[str, Callable[[Path], Art]] = {
+    "3d": fluent_3d,
+    "flat": icons(FLUENT_FLAT),
+    "noto": icons(NOTO),
+    "twemoji": icons(TWEMOJI),
+}
+
+
+def line_of(emoji: Emoji, name: str, style: str, weight: float) -> dict[str, Any]:
+    """One line of metadata.jsonl."""
+    found = captions(emoji.names, emoji.keywords, emoji.tones, style)
+    return {
+        "file_name": name,
+        "text": found[0],
+        "captions": found,
+        "weight": weight,
+        "style": style,
+        "concept": emoji.concept,
+    }
+
+
+def draw_once(art: Art, code: str, size: int, path: Path) -> None:
+    """Draw one picture, unless it is there already in this size."""
+    if path.exists():
+        with Image.open(path) as finished:
+            if finished.size == (size, size):
+                return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    over_white(art.draw(code, size), size).save(unfinished, format="PNG")
+    unfinished.replace(path)
+
+
+def write_metadata(folder: Path, lines: list[dict[str, Any]]) -> None:
+    """Write metadata.jsonl, and remove the pictures of an earlier build that are in it no more."""
+    path = folder / "metadata.jsonl"
+    before = path.read_text("utf-8").splitlines() if path.exists() else []
+    gone = {json.loads(line)["file_name"] for line in before} - {line["file_name"] for line in lines}
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+
+
+def read_table(path: Path) -> dict[str, list[str]]:
+    """Lines "key<TAB>value, value"."""
+    rows = (line.split("\t") for line in path.read_text("utf-8").splitlines())
+    return {key: values.split(", ") for key, values in rows}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text, "utf-8")
+    unfinished.replace(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -8,6 +8,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
 from fictile.autoencoder import FLUX1, KL, SD1, KLSpec
+from fictile.errors import RequestError
 
 TINY = KLSpec(widths=(32, 64), layers=1, groups=8)
 
@@ -144,3 +145,17 @@ def test_every_parameter_learns(spec: KLSpec) -> None:
     # A bias on all keys shifts every score of a query alike, which the softmax removes.
     still = [name for name, grad in gradients.items() if grad is None or grad.norm() < 1e-7]
     assert [name for name in still if not name.endswith("to_k.bias")] == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"widths": (60, 120), "groups": 32}, "divide by 32 groups"),
+        ({"widths": ()}, "no widths"),
+        ({"layers": 0}, "below 1"),
+        ({"stem": 0}, "below 1"),
+    ],
+)
+def test_a_spec_that_cannot_be_built_is_refused(numbers: dict[str, Any], words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        KLSpec(**numbers)

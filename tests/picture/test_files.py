@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fictile.errors import FictileError, RequestError
-from fictile.picture import check_folder, check_writable, from_uint8, load_picture, read_text, save_picture, to_uint8
+from fictile.files import check_folder
+from fictile.picture import check_writable, from_uint8, load_picture, read_text, save_picture, to_uint8
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 10, 3), dtype=np.uint8)
 

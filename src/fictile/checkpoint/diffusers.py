@@ -17,11 +17,12 @@ from torch import Tensor
 
 from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
 from fictile.checkpoint.fields import from_json
-from fictile.checkpoint.files import content_hash, recognise, written_whole
+from fictile.checkpoint.files import content_hash, recognise
 from fictile.checkpoint.header import read_header
 from fictile.checkpoint.native import build, parse_about, save_autoencoder, save_unet
 from fictile.denoiser import UNet, UNetSpec
 from fictile.errors import RequestError
+from fictile.files import written_whole
 from fictile.latent import LatentSpace
 
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"

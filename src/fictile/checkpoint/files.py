@@ -1,17 +1,12 @@
-"""Files as bytes: what one is by its first bytes, its hash, and how one is written so that it is whole or absent."""
+"""Files as bytes: what one is by its first bytes, and its hash."""
 
 import hashlib
-import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from safetensors import SafetensorError
-
 from fictile.errors import RequestError
-from fictile.picture import check_folder
 
 FileKind = Literal["empty", "safetensors", "pickle", "git-lfs pointer", "web page", "gguf", "png", "unknown"]
 
@@ -60,22 +55,3 @@ def content_hash(path: str | PathLike[str]) -> str:
     first_bytes(Path(path))
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def written_whole(path: str | PathLike[str]) -> Generator[Path]:
-    """A temporary name beside `path` to write to; it takes the real name when the block ends well.
-
-    Raises RequestError when the place cannot be written to. Whatever happens, no half file remains.
-    """
-    target = Path(path)
-    check_folder(target)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        temporary.replace(target)
-    except (OSError, SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise RequestError(f"{target} cannot be written ({reason}); make room or choose another folder") from None
-    finally:
-        temporary.unlink(missing_ok=True)

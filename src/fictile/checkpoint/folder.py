@@ -19,7 +19,7 @@ import torch
 
 from fictile.autoencoder import KLAutoencoder
 from fictile.checkpoint.fields import from_json
-from fictile.checkpoint.files import content_hash, written_whole
+from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.native import (
     load_autoencoder,
     load_text,
@@ -31,6 +31,7 @@ from fictile.checkpoint.native import (
 )
 from fictile.denoiser import Denoiser
 from fictile.errors import RequestError, SpaceMismatch
+from fictile.files import written_whole
 from fictile.latent import LatentSpace
 from fictile.schedule import DDPM, Cosine, Flow, Prediction, schedule_from_json, schedule_to_json
 from fictile.text import TextEncoder, Tokenizer

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
 from fictile.checkpoint.fields import from_json
-from fictile.checkpoint.files import content_hash, written_whole
+from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.header import Header, read_header
 from fictile.denoiser import UNet, UNetSpec
 from fictile.errors import RequestError
+from fictile.files import written_whole
 from fictile.latent import LatentSpace
 from fictile.text import TextSpec, TextTransformer
 

@@ -32,8 +32,9 @@ def encode(
         raise RequestError(f"{path} is no name for a latent; end it in {SUFFIX}")
     with Work.shown() as work:
         work.stage("Starting")
+        from fictile.files import check_folder
         from fictile.model import load
-        from fictile.picture import check_folder, load_picture
+        from fictile.picture import load_picture
 
         check_folder(path)
         pixels = load_picture(picture)

@@ -31,9 +31,9 @@ def roundtrip(
     with Work.shown() as work:
         work.stage("Starting")
         from fictile import fidelity
-        from fictile.checkpoint.files import written_whole
+        from fictile.files import check_folder, written_whole
         from fictile.model import load
-        from fictile.picture import check_folder, check_writable, load_picture, save_picture
+        from fictile.picture import check_writable, load_picture, save_picture
 
         check_writable(path)
         check_folder(numbers)

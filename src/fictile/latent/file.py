@@ -1,11 +1,8 @@
 """The `.latent.safetensors` file: a latent and where it came from. docs/latents.md describes the format."""
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
@@ -14,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fictile.errors import RequestError
+from fictile.files import written_whole
 from fictile.latent.space import LatentSpace
 
 KIND = "latent"
@@ -33,7 +31,8 @@ class Header:
 def write_latent(path: str | PathLike[str], data: Float[Tensor, "b c h w"], header: Header) -> None:
     """Write the tensor (in its own precision) and its header. Raises RequestError when the place cannot be written."""
     metadata = {"fictile": json.dumps({"kind": KIND, "version": VERSION, **asdict(header)})}
-    write_whole(Path(path), save({TENSOR: data.detach().cpu().contiguous()}, metadata))
+    with written_whole(path) as temporary:
+        temporary.write_bytes(save({TENSOR: data.detach().cpu().contiguous()}, metadata))
 
 
 def read_latent(path: str | PathLike[str]) -> tuple[Float[Tensor, "b c h w"], Header]:
@@ -72,18 +71,3 @@ def parse_header(path: str | PathLike[str], metadata: dict[str, str]) -> Header:
         )
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise RequestError(f"{path} has a damaged header ({error}); encode the picture again") from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears under its name only once it is whole. Raises RequestError when that cannot be done."""
-    unfinished = path.parent / f"{path.name}.{os.getpid()}.part"
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError as error:
-        raise RequestError(
-            f"{path} cannot be written ({error.strerror}); choose a place in a folder that exists and is yours"
-        ) from error
-    finally:
-        with suppress(OSError):  # gone already when all went well
-            unfinished.unlink()

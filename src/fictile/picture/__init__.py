@@ -3,11 +3,10 @@
 from fictile.picture.pad import crop, pad_to_multiple
 from fictile.picture.pixels import Picture, from_uint8, to_uint8
 from fictile.picture.read import load_picture, read_text
-from fictile.picture.write import check_folder, check_writable, save_picture
+from fictile.picture.write import check_writable, save_picture
 
 __all__ = [
     "Picture",
-    "check_folder",
     "check_writable",
     "crop",
     "from_uint8",

@@ -1,15 +1,14 @@
 """Pixels to files."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
 
 from jaxtyping import Float
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from fictile.errors import RequestError
+from fictile.files import check_folder, written_whole
 from fictile.picture.pixels import to_uint8
 
 # How each extension is written: Pillow's name for the format, and its options.
@@ -35,12 +34,8 @@ def save_picture(pixels: Float[Tensor, "3 h w"], path: str | Path, text: Mapping
     image = Image.fromarray(to_uint8(pixels))
     if kind == "PNG":
         options = {**options, "pnginfo": _chunks(text or {})}
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-    try:
+    with written_whole(path) as part:
         image.save(part, format=kind, **options)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_writable(path: str | Path) -> None:
@@ -51,21 +46,6 @@ def check_writable(path: str | Path) -> None:
             f"{path} ends in {path.suffix or 'no extension'}: a picture is written as one of {', '.join(_FORMATS)}."
         )
     check_folder(path)
-
-
-def check_folder(path: str | Path) -> None:
-    """Raise RequestError if a file, of any kind, cannot be put at `path`."""
-    path = Path(path)
-    if path.is_dir():
-        raise RequestError(f"{path} is a folder: give the name of a file to write.")
-    if not path.parent.is_dir():
-        raise RequestError(f"There is no folder {path.parent} to write {path.name} into: make it first.")
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()  # the only question that every file system answers truly
-    except OSError as error:
-        raise RequestError(
-            f"Nothing can be written into {path.parent} ({error.strerror}): choose another folder."
-        ) from error
 
 
 def _chunks(text: Mapping[str, str]) -> PngImagePlugin.PngInfo:

@@ -1,7 +1,6 @@
 """Text -> token ids: a byte-level byte-pair encoding (arXiv 1508.07909) trained on the captions themselves."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import tokenizers
@@ -11,6 +10,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, pro
 from torch import Tensor
 
 from fictile.errors import RequestError
+from fictile.files import written_whole
 
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
 SMALLEST_VOCABULARY = 256 + 3  # every byte, and the three tokens above
@@ -84,15 +84,8 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write a `tokenizer.json` that the tokenizers library opens too; raises RequestError where it cannot."""
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            partial.write_text(self._tokens.to_str(pretty=True), encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                partial.unlink()
-            raise RequestError(f"{path} cannot be written ({error.strerror}): name a folder that can be") from error
+        with written_whole(path) as temporary:
+            temporary.write_text(self._tokens.to_str(pretty=True), encoding="utf-8")
 
     def encode(self, texts: Sequence[str], *, truncate: bool = False) -> Int64[Tensor, "b n"]:
         """Each text as begin, its tokens, end, then pad up to `context`.

@@ -10,8 +10,8 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 
 from fictile.autoencoder import KLAutoencoder, Posterior
-from fictile.checkpoint.files import written_whole
 from fictile.errors import FictileError
+from fictile.files import written_whole
 from fictile.training.folder import Pictures
 
 VERSION = 1  # of the files' content; part of every key

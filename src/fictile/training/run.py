@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from fictile.checkpoint.files import written_whole
 from fictile.errors import FictileError, RequestError
-from fictile.picture import check_folder, save_picture
+from fictile.files import check_folder, written_whole
+from fictile.picture import save_picture
 from fictile.training.optimiser import NotFiniteError
 from fictile.training.options import Training
 

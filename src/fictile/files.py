@@ -1,0 +1,50 @@
+"""How a file appears: whole, or not at all."""
+
+import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from os import PathLike
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from fictile.errors import RequestError
+
+
+def check_folder(path: str | PathLike[str]) -> None:
+    """Raise RequestError if a file cannot be put at `path`: call it before the work whose result goes there."""
+    path = Path(path)
+    if path.is_dir():
+        raise RequestError(f"{path} is a folder: give the name of a file to write.")
+    if not path.parent.is_dir():
+        raise RequestError(f"There is no folder {path.parent} to write {path.name} into: make it first.")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()  # the only question that every file system answers truly
+    except OSError as error:
+        raise RequestError(
+            f"Nothing can be written into {path.parent} ({error.strerror}): choose another folder."
+        ) from error
+
+
+@contextmanager
+def written_whole(path: str | PathLike[str]) -> Generator[Path]:
+    """A temporary name beside `path` to write to; it takes the real name when the block ends well.
+
+    Raises RequestError when the place cannot be written to. Whatever happens, no half file remains.
+    """
+    target = Path(path)
+    check_folder(target)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # what a new file gets here; some libraries write theirs for the owner alone
+        yield temporary
+        temporary.chmod(mode)
+        temporary.replace(target)
+    except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RequestError(f"{target} cannot be written ({reason}): make room or choose another folder.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -139,5 +139,5 @@ def test_files_that_are_no_tokenizer_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="missing to write tokenizer.json into"):
+    with pytest.raises(RequestError, match=r"missing to write tokenizer\.json into"):
         TOKENIZER.save(tmp_path / "missing" / "tokenizer.json")

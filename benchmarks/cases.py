@@ -1,4 +1,4 @@
-"""What is measured: the packaged model as its user runs it, and the two costly networks of Stable Diffusion 1.5."""
+"""What is measured: the packaged model from prompt to pixels, and the two costly networks of Stable Diffusion 1.5."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

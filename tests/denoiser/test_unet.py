@@ -8,7 +8,7 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
-from fictile.denoiser import SD15, SD21, SDXL, Added, UNet, UNetSpec
+from fictile.denoiser import SD15, SD21, SDXL, Added, UNet, UNetSpec, heads_of_width
 from fictile.errors import RequestError
 
 SD1_SHAPED = UNetSpec(widths=(16, 32, 32, 32), heads=(4, 4, 4, 4), context_width=24, groups=8)
@@ -150,7 +150,10 @@ def test_refuses_a_missing_added_part() -> None:
     ("change", "message"),
     [
         ({"heads": (8, 8)}, "4 widths, 4 depths and 2 heads"),
-        ({"mid_depth": 0}, "mid_depth is 0"),
+        ({"mid_depth": 0}, "too small"),
+        ({"heads": (0, 8, 8, 8)}, "too small"),
+        ({"depth": (1, 1, 1, -1)}, "too small"),
+        ({"groups": 0}, "too small"),
         ({"added_width": 2816}, "give both or neither"),
         ({"groups": 48}, "width 320, 8 heads and 48 groups"),
     ],
@@ -158,3 +161,9 @@ def test_refuses_a_missing_added_part() -> None:
 def test_refuses_numbers_that_make_no_network(change: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         UNetSpec(**change)
+
+
+def test_heads_may_be_given_by_their_width() -> None:
+    assert heads_of_width((320, 640, 1280, 1280), 64) == (5, 10, 20, 20)
+    with pytest.raises(RequestError, match="do not fill the widths"):
+        heads_of_width((320, 640), 48)

@@ -4,7 +4,19 @@ from fictile.denoiser.conditioning import Added, Conditioning
 from fictile.denoiser.denoiser import Denoiser
 from fictile.denoiser.guidance import Guidance, guide
 from fictile.denoiser.known import SD15, SD21, SDXL
-from fictile.denoiser.spec import UNetSpec
+from fictile.denoiser.spec import UNetSpec, heads_of_width
 from fictile.denoiser.unet import UNet
 
-__all__ = ["SD15", "SD21", "SDXL", "Added", "Conditioning", "Denoiser", "Guidance", "UNet", "UNetSpec", "guide"]
+__all__ = [
+    "SD15",
+    "SD21",
+    "SDXL",
+    "Added",
+    "Conditioning",
+    "Denoiser",
+    "Guidance",
+    "UNet",
+    "UNetSpec",
+    "guide",
+    "heads_of_width",
+]

@@ -37,8 +37,8 @@ class Denoiser:
     ) -> Float[Tensor, "b c h w"]:
         """The clean latent in float32, however the network computes; `conditioning` has one row per latent.
 
-        It is finite at every level: for eps, which says nothing of x0 in pure noise, `to_x0` bounds alpha from below.
-        The answer there is large and of no use; schedules that reach alpha = 0 want v prediction (arXiv 2305.08891).
+        It is finite at every level. An eps prediction says nothing of x0 in pure noise, where `to_x0` answers 0;
+        schedules that reach alpha = 0 want v prediction (arXiv 2305.08891).
         """
         dtype = self.network.conv_in.weight.dtype
         time = torch.full((len(x),), level.time, dtype=torch.float32, device=x.device)

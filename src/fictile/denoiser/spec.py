@@ -19,7 +19,7 @@ class UNetSpec:
     layers: int = 2  # residual blocks per down level; an up level has one more
     depth: tuple[int, ...] = (1, 1, 1, 0)  # transformer blocks in each attention of the level
     mid_depth: int = 1
-    heads: tuple[int, ...] = (8, 8, 8, 8)  # attention heads per level
+    heads: tuple[int, ...] = (8, 8, 8, 8)  # attention heads per level; `heads_of_width` where their width is given
     context_width: int = 768
     linear_projection: bool = False  # of the spatial transformer's in and out; otherwise a 1x1 convolution
     groups: int = 32
@@ -27,13 +27,13 @@ class UNetSpec:
     added_width: int | None = None  # SDXL: pooled text + embedded sizes (2816)
 
     def __post_init__(self) -> None:
+        if min(*self.widths, *self.heads, self.layers, self.groups, self.mid_depth, 1) < 1 or min(0, *self.depth) < 0:
+            raise RequestError(f"{self} has a number that is too small; only a depth may be 0, the others start at 1.")
         if not self.widths or not len(self.widths) == len(self.depth) == len(self.heads):
             raise RequestError(
                 f"The U-Net has {len(self.widths)} widths, {len(self.depth)} depths and {len(self.heads)} heads; "
                 "give one of each per level, finest first."
             )
-        if self.mid_depth < 1:
-            raise RequestError(f"The U-Net's mid_depth is {self.mid_depth}; give it at least 1 transformer block.")
         if (self.added_time_width is None) != (self.added_width is None):
             raise RequestError(
                 f"The U-Net has added_time_width {self.added_time_width} and added_width {self.added_width}; "
@@ -55,3 +55,13 @@ class UNetSpec:
     def multiple(self) -> int:
         """The network takes heights and widths that are multiples of this, in latent cells."""
         return 2 ** (len(self.widths) - 1)
+
+
+def heads_of_width(widths: tuple[int, ...], head_width: int) -> tuple[int, ...]:
+    """Heads per level where each head is `head_width` wide, as in SD2 and SDXL.
+
+    Raises RequestError when it does not divide a width.
+    """
+    if head_width < 1 or any(width % head_width for width in widths):
+        raise RequestError(f"Heads {head_width} wide do not fill the widths {widths}; choose a divisor of all.")
+    return tuple(width // head_width for width in widths)

@@ -5,13 +5,25 @@ from fictile.sampling.dpmpp import dpmpp_2m, dpmpp_2m_sde
 from fictile.sampling.euler import euler
 from fictile.sampling.heun import heun
 from fictile.sampling.lcm import lcm
-from fictile.sampling.names import SAMPLERS, SCHEDULES, sampler_name, schedule_name, split_name
+from fictile.sampling.names import (
+    A1111_SAMPLERS,
+    A1111_SCHEDULES,
+    AUTOMATIC,
+    SAMPLERS,
+    SCHEDULES,
+    sampler_name,
+    schedule_name,
+    split_name,
+)
 from fictile.sampling.noise import StepNoise, initial_noise
 from fictile.sampling.sampler import Callback, Denoise, Noise, Sampler
 from fictile.sampling.steps import make_steps
 from fictile.sampling.uni_pc import uni_pc, uni_pc_bh2
 
 __all__ = [
+    "A1111_SAMPLERS",
+    "A1111_SCHEDULES",
+    "AUTOMATIC",
     "SAMPLERS",
     "SCHEDULES",
     "Callback",

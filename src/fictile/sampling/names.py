@@ -38,12 +38,33 @@ SCHEDULES: Mapping[str, StepSchedule] = {
     "trailing": spacing.trailing,
 }
 
-SAMPLER_ALIASES: Mapping[str, str] = {
-    # A1111
-    "Euler a": "euler_ancestral",
-    "DPM++ 2M": "dpmpp_2m",
-    "DPM++ 2M SDE": "dpmpp_2m_sde",
-    "UniPC": "uni_pc",
+# AUTOMATIC1111's names, and in its style where it has none: recipes are written with them, and they are read back.
+A1111_SAMPLERS: Mapping[str, str] = {
+    "euler": "Euler",
+    "euler_ancestral": "Euler a",
+    "heun": "Heun",
+    "ddim": "DDIM",
+    "ddpm": "DDPM",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "uni_pc": "UniPC",
+    "uni_pc_bh2": "UniPC bh2",
+    "lcm": "LCM",
+}
+A1111_SCHEDULES: Mapping[str, str] = {
+    "normal": "Normal",
+    "karras": "Karras",
+    "exponential": "Exponential",
+    "sgm_uniform": "SGM Uniform",
+    "simple": "Simple",
+    "beta": "Beta",
+    "leading": "DDIM",
+    "trailing": "Trailing",
+}
+AUTOMATIC = "automatic"  # A1111's schedule for whoever does not choose one; a model then takes its default
+
+_SAMPLER_ALIASES: Mapping[str, str] = {
+    **{theirs: ours for ours, theirs in A1111_SAMPLERS.items()},
     # diffusers
     "EulerDiscreteScheduler": "euler",
     "FlowMatchEulerDiscreteScheduler": "euler",
@@ -57,12 +78,11 @@ SAMPLER_ALIASES: Mapping[str, str] = {
     "LCMScheduler": "lcm",
 }
 
-SCHEDULE_ALIASES: Mapping[str, str] = {
+_SCHEDULE_ALIASES: Mapping[str, str] = {
+    **{theirs: ours for ours, theirs in A1111_SCHEDULES.items()},
+    "Uniform": "normal",  # A1111
     "linspace": "normal",  # diffusers
-    "uniform": "normal",  # A1111
     "ddim_uniform": "leading",  # ComfyUI; the same where the count divides the training times
-    "SGM Uniform": "sgm_uniform",
-    "DDIM": "leading",
 }
 
 
@@ -72,7 +92,7 @@ def sampler_name(name: str) -> str:
     Raises:
         RequestError: for a name that is nobody's; it names the nearest.
     """
-    return _resolve("Sampler", name, SAMPLERS, SAMPLER_ALIASES)
+    return _resolve("Sampler", name, SAMPLERS, _SAMPLER_ALIASES)
 
 
 def schedule_name(name: str) -> str:
@@ -81,7 +101,7 @@ def schedule_name(name: str) -> str:
     Raises:
         RequestError: for a name that is nobody's; it names the nearest.
     """
-    return _resolve("Step schedule", name, SCHEDULES, SCHEDULE_ALIASES)
+    return _resolve("Step schedule", name, SCHEDULES, _SCHEDULE_ALIASES)
 
 
 def split_name(name: str) -> tuple[str, str | None]:

@@ -18,7 +18,7 @@ Noise = Callable[[int], X]
 """Step index -> standard normal noise of the latent's shape, the same at every call."""
 
 Callback = Callable[[int, Level, X, X], None]
-"""Called once per model evaluation with (step index, level, x, x0), before the step is made."""
+"""Called once per step with (step index, level, x, x0), after the step's first evaluation and before it is made."""
 
 
 @runtime_checkable

@@ -4,20 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from fictile.training import train_vae
 
-from .tiny_runs import picture_folder, vae_options
+from .tiny_runs import one_thread, picture_folder, vae_options
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """The last bits of a sum depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] - pytest calls it
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def vae(data: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def vae(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an autoencoder that `train_vae` trained for a few steps."""
-    return train_vae(vae_options(data, tmp_path_factory.mktemp("vae"), steps=10, precision="float32"))
+    with one_thread():
+        return train_vae(vae_options(data, tmp_path_factory.mktemp("vae"), steps=10, precision="float32"))

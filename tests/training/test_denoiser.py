@@ -1,7 +1,9 @@
 """What `train_denoiser` leaves behind, and the parts of its loss."""
 
+import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -51,14 +53,40 @@ def test_a_size_that_does_not_fit_is_refused_before_anything_is_written(data: Pa
     assert not (tmp_path / "run").exists()
 
 
+def test_what_is_refused_leaves_nothing_behind(data: Path, vae: Path, tmp_path: Path) -> None:
+    options = denoiser_options(data, tmp_path / "run", vae)
+    for wrong, message in (
+        (replace(options, prompts=tmp_path / "missing.txt"), "cannot be read"),
+        (replace(options, text=replace(options.text, vocabulary=100)), "vocabulary of 100 cannot hold every byte"),
+        (replace(options, text=replace(options.text, context=2)), "context of 2 holds no token"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            train_denoiser(wrong)
+    assert not options.output.exists()
+
+
+def test_the_options_file_has_the_networks_as_they_were_made(data: Path, vae: Path, tmp_path: Path) -> None:
+    trainee = denoiser_trainee(denoiser_options(data, tmp_path / "trainee", vae))
+    train_denoiser(denoiser_options(data, tmp_path / "run", vae, steps=1))
+    written = json.loads((tmp_path / "run" / "options.json").read_text())
+    assert written["spec"] == json.loads(json.dumps(asdict(trainee.unet.spec)))
+    assert written["text"] == asdict(trainee.text.spec)
+
+
 @pytest.mark.parametrize("gamma", [1.0, 5.0])
 def test_min_snr_weights(gamma: float) -> None:
     alpha, sigma = DDPM().at(torch.arange(0, 1000, 37).float())
     for weight, a, s in zip(loss_weights("eps", alpha, sigma, gamma), alpha.tolist(), sigma.tolist(), strict=True):
         assert weight.item() == pytest.approx(min(gamma * s**2 / a**2, 1), rel=1e-4)
     for weight, a, s in zip(loss_weights("v", alpha, sigma, gamma), alpha.tolist(), sigma.tolist(), strict=True):
-        assert weight.item() == pytest.approx(min(gamma * s**2, a**2), rel=1e-4)  # as alpha^2 + sigma^2 = 1
+        assert weight.item() == pytest.approx(min(gamma * s**2, a**2 + s**2), rel=1e-4)  # which is at most 1
     assert loss_weights("flow", alpha, sigma, gamma).eq(1).all()
+
+
+def test_v_is_learnt_where_no_signal_is_left() -> None:
+    alpha, sigma = DDPM(zero_terminal_snr=True).at(torch.tensor([999.0]))
+    assert alpha.item() == 0
+    assert loss_weights("v", alpha, sigma, 5.0).item() == 1
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0])

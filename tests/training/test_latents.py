@@ -9,7 +9,7 @@ import torch
 
 from fictile.autoencoder import KLAutoencoder, Normalisation
 from fictile.checkpoint import load_autoencoder
-from fictile.errors import FictileError
+from fictile.errors import FictileError, RequestError
 from fictile.picture import save_picture
 from fictile.training.folder import Entry, Pictures
 from fictile.training.latents import LatentCache
@@ -65,6 +65,29 @@ def test_the_key_is_made_of_all_that_shapes_the_latent(
     keys = {original, key(another), key(size=2 * SIZE), key(mirrored=True)}
     save_picture(torch.zeros(3, SIZE, SIZE), entries[0].path)
     assert len(keys | {key()}) == 5
+
+
+def test_a_file_tells_its_vae_and_a_label_does_not(
+    tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry]
+) -> None:
+    """Two files of one label, such as "sd1", may hold different encoders."""
+
+    def key(content_hash: str | None) -> Path:
+        labelled = KLAutoencoder(
+            autoencoder.network, autoencoder.normalisation, "vae", autoencoder.space, content_hash=content_hash
+        )
+        return LatentCache(tmp_path, labelled, Pictures(entries, SIZE)).paths[0]
+
+    assert len({key("one"), key("two"), key(None)}) == 3
+    of_weights = key(None)
+    with torch.no_grad():
+        autoencoder.network.encoder.conv_in.weight[0, 0, 0, 0] += 1e-6  # less than float16 can tell
+    assert key(None) != of_weights
+
+
+def test_a_picture_that_cannot_be_read_is_one_sentence(tmp_path: Path, autoencoder: KLAutoencoder) -> None:
+    with pytest.raises(RequestError, match=r"gone\.png cannot be read \(No such file"):
+        LatentCache(tmp_path, autoencoder, Pictures([Entry(tmp_path / "gone.png", ("",))], SIZE))
 
 
 def test_the_key_is_not_made_of_names(tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry]) -> None:

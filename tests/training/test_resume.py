@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from fictile.training import DenoiserTraining, VAETraining, train_denoiser, trai
 from fictile.training import vae as vae_module
 from fictile.training.denoiser import DenoiserTrainee
 from fictile.training.optimiser import NotFiniteError, Optimiser
-from fictile.training.run import CHECKPOINT, run
+from fictile.training.run import CHECKPOINT, open_run, run
 from fictile.training.vae import VAETrainee
 
 from .tiny_runs import denoiser_options, disturb, picture_folder, vae_options, vae_trainee
@@ -134,9 +135,10 @@ def test_what_is_not_a_number_stops_the_run_and_changes_nothing(
             train_vae(options)
     kept = (tmp_path / CHECKPOINT).read_bytes()
     trainee = vae_trainee(options)
+    about = open_run(options, (trainee.train, trainee.heldout))
     monkeypatch.setattr(vae_module, "mse_loss", lambda made, target: (made - target).mean() * float("nan"))  # pyright: ignore[reportUnknownLambdaType]
     with pytest.raises(FictileError, match=r"not a finite number at step 3; the last good checkpoint is .*checkpoint"):
-        run(trainee, options)
+        run(trainee, options, about)
     assert (tmp_path / CHECKPOINT).read_bytes() == kept
     before, after = leaves(checkpoint(tmp_path)["state"]), leaves(trainee.state_dict())
     assert [name for name, value in before.items() if not same(value, after[name])] == []
@@ -165,6 +167,29 @@ def test_a_run_may_become_longer(data: Path, tmp_path: Path) -> None:
     train_vae(vae_options(data, tmp_path, steps=2))
     train_vae(vae_options(data, tmp_path, steps=3, learning_rate=1e-4))
     assert checkpoint(tmp_path)["step"] == 3
+
+
+def test_the_options_file_tells_of_the_last_start(data: Path, tmp_path: Path) -> None:
+    for rate in (1e-3, 1e-4):
+        train_vae(vae_options(data, tmp_path, steps=1, learning_rate=rate))
+        assert json.loads((tmp_path / "options.json").read_text())["learning_rate"] == rate
+
+
+def test_the_same_data_from_elsewhere_go_on(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_vae(vae_options(data, tmp_path, steps=1))
+    monkeypatch.chdir(data.parent)
+    train_vae(vae_options(Path(data.name), tmp_path, steps=1))
+    train_vae(vae_options(copytree(data, tmp_path / "copy"), tmp_path, steps=1))
+
+
+@pytest.mark.parametrize("part", ["train", "heldout"])
+def test_other_captions_are_another_run(tmp_path: Path, part: str) -> None:
+    options = vae_options(picture_folder(tmp_path / "data"), tmp_path / "run", steps=1)
+    train_vae(options)
+    metadata = options.data / part / "metadata.jsonl"
+    metadata.write_text(metadata.read_text().replace("a fox", "a wolf"))
+    with pytest.raises(RequestError, match=r"data has not the pictures, captions and weights that the run in .* was"):
+        train_vae(options)
 
 
 def test_the_vae_may_not_change_under_a_denoiser(data: Path, vae: Path, tmp_path: Path) -> None:

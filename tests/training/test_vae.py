@@ -1,10 +1,15 @@
 """What `train_vae` leaves behind, and the parts of its loss."""
 
+import json
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import nn
 
 from fictile.checkpoint import export_diffusers_autoencoder, load_autoencoder
@@ -12,21 +17,23 @@ from fictile.errors import RequestError
 from fictile.training import train_vae
 from fictile.training.discriminator import MOST, PatchDiscriminator, balance, hinge_loss
 from fictile.training.folder import open_folder
+from fictile.training.vae import latent_statistics
 
 from .tiny_runs import SIZE, vae_options, vae_trainee
 
-diffusers = pytest.importorskip("diffusers")
 
-
-def test_latents_of_the_training_set_are_standard(data: Path, vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_latents_of_the_training_set_are_standard(data: Path, vae: Path) -> None:
     autoencoder = load_autoencoder(vae)
     statistics: list[tuple[torch.Tensor, torch.Tensor]] = []
     for pictures in open_folder(data, SIZE):
         latents = autoencoder.encode(pictures.batch(range(len(pictures)))).mode().data
         statistics.append((latents.mean(dim=(0, 2, 3)), latents.var(dim=(0, 2, 3), correction=0)))
-    (mean, variance), (heldout_mean, heldout_variance) = statistics
-    with capsys.disabled():
-        sys.stdout.write(f"\nheld-out latents: mean {heldout_mean.tolist()}, variance {heldout_variance.tolist()}\n")
+    for measured, written in zip(
+        statistics, json.loads((vae.parent / "statistics.json").read_text()).values(), strict=True
+    ):
+        for found, expected in zip(measured, (written["mean"], written["variance"]), strict=True):
+            assert found.tolist() == pytest.approx(expected, abs=1e-4)
+    mean, variance = statistics[0]
     assert mean.abs().max() <= 0.02
     assert variance.min() >= 0.98
     assert variance.max() <= 1.02
@@ -35,7 +42,7 @@ def test_latents_of_the_training_set_are_standard(data: Path, vae: Path, capsys:
 def test_diffusers_opens_the_trained_autoencoder(data: Path, vae: Path, tmp_path: Path) -> None:
     autoencoder = load_autoencoder(vae)
     export_diffusers_autoencoder(autoencoder, tmp_path)
-    theirs = diffusers.AutoencoderKL.from_pretrained(tmp_path)
+    theirs: Any = AutoencoderKL.from_pretrained(tmp_path)  # its return types are unions of tuples
     pixels = open_folder(data, SIZE)[1].batch([0, 1])
     ours = autoencoder.encode(pixels)
     with torch.no_grad():
@@ -45,6 +52,22 @@ def test_diffusers_opens_the_trained_autoencoder(data: Path, vae: Path, tmp_path
     assert (distribution.logvar - ours.logvar).norm() <= 1e-4 * ours.logvar.norm()
     levels = [((x.clamp(-1, 1) + 1) * 127.5).round() for x in (picture, autoencoder.decode(ours.mode()))]
     assert (levels[0] - levels[1]).abs().max() <= 1
+
+
+def test_the_standing_of_the_latents_is_printed(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train_vae(vae_options(data, tmp_path, steps=1))
+    figures = r"pictures, per channel: \|mean\| up to \d\.\d{4}, variance \d\.\d{4} to \d\.\d{4}\n"
+    printed = capsys.readouterr().err
+    assert all(re.search(f"Latents of the {part} {figures}", printed) for part in ("training", "held-out"))
+
+
+def test_pictures_that_are_never_drawn_do_not_count(data: Path, tmp_path: Path) -> None:
+    trainee = vae_trainee(vae_options(data, tmp_path))
+    some = replace(trainee.train, entries=trainee.train.entries[:5])
+    rest = [replace(entry, weight=0.0) for entry in trainee.train.entries[5:]]
+    weighted = replace(some, entries=[*rest, *some.entries])
+    expected = latent_statistics(trainee.network, some, range(5))
+    torch.testing.assert_close(latent_statistics(trainee.network, weighted, weighted.drawn), expected)
 
 
 def test_a_run_leaves_its_log_samples_and_options(data: Path, tmp_path: Path) -> None:
@@ -107,9 +130,14 @@ def test_the_perceptual_loss_is_0_for_the_same_picture_and_has_a_gradient() -> N
     assert not any(parameter.requires_grad for parameter in perceptual.parameters())
 
 
-def test_without_the_extra_the_perceptual_loss_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_perceptual_loss_is_one_sentence(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from fictile.training.perceptual import Perceptual
 
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(RequestError, match=r"pip install 'fictile\[train\]'"):
+    with pytest.raises(RequestError, match=r"pip install '\.\[train\]'"):
         Perceptual()
+    with pytest.raises(RequestError):
+        train_vae(vae_options(data, tmp_path / "run", perceptual=0.1))
+    assert not (tmp_path / "run").exists()

@@ -1,7 +1,8 @@
 """Folders of a few made-up pictures, and runs on them that take seconds."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ from fictile.training.vae import VAETrainee
 SIZE = 32
 CPU = Runtime(device=torch.device("cpu"), dtype=torch.float32, decode_dtype=torch.float32, threads=1)
 NOUNS = ("fox", "leaf", "house", "star", "boat", "moon")
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """torch on one thread inside the block: the last bits of a sum depend on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def picture_folder(folder: Path, *, train: int = 12, heldout: int = 4) -> Path:
@@ -74,14 +86,18 @@ def _settings(data: Path, output: Path, changes: dict[str, Any], **own: Any) -> 
 
 def vae_trainee(options: VAETraining) -> VAETrainee:
     """What `train_vae` runs, in float32 and in an opened folder."""
-    open_run(options)
-    return VAETrainee(options, *open_folder(options.data, options.size), CPU)
+    pictures = open_folder(options.data, options.size)
+    open_run(options, pictures)
+    return VAETrainee(options, *pictures, CPU)
 
 
 def denoiser_trainee(options: DenoiserTraining) -> DenoiserTrainee:
     """What `train_denoiser` runs, in float32 and in an opened folder."""
-    open_run(options)
-    return DenoiserTrainee(options, load_autoencoder(options.vae), *open_folder(options.data, options.size), CPU)
+    pictures = open_folder(options.data, options.size)
+    open_run(options, pictures)
+    trainee = DenoiserTrainee(options, load_autoencoder(options.vae), *pictures, CPU)
+    trainee.prepare()
+    return trainee
 
 
 def disturb(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, call: int, act: Callable[[], None]) -> None:

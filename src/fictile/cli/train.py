@@ -1,7 +1,10 @@
 """`fictile train vae` and `fictile train denoiser`: pictures -> weights."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,6 +61,46 @@ Layers = Annotated[int, typer.Option(help="Residual blocks per level.", rich_hel
 Groups = Annotated[int, typer.Option(help="Of every group norm.", rich_help_panel=NETWORK)]
 
 
+@dataclass(frozen=True)
+class Default:
+    """One default of a training's options, where it stands once.
+
+    It is looked up when a command runs or its help page shows it, and not before: the look-up loads torch.
+    """
+
+    training: str
+    required: tuple[str, ...]
+    field: str  # with dots into a spec
+
+    def __call__(self) -> Any:
+        from fictile import training
+
+        options = getattr(training, self.training)(**dict.fromkeys(self.required, Path()))
+        value = attrgetter(self.field)(options)
+        return ",".join(map(str, value)) if isinstance(value, tuple) else value
+
+    def __str__(self) -> str:
+        return str(self())
+
+    def __bool__(self) -> bool:  # of a flag
+        return bool(self())
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """All defaults of a training's options, by field."""
+
+    training: str
+    required: tuple[str, ...]  # the fields without a default
+
+    def __getitem__(self, field: str) -> Any:
+        return Default(self.training, self.required, field)
+
+
+VAE = Defaults("VAETraining", ("data", "output"))
+DENOISER = Defaults("DenoiserTraining", ("data", "output", "vae"))
+
+
 @app.command(
     "vae",
     epilog=examples(
@@ -68,46 +111,48 @@ Groups = Annotated[int, typer.Option(help="Of every group norm.", rich_help_pane
 def train_vae(
     data: Data,
     output: Output,
-    name: Name = "custom",
-    size: Size = 256,
-    steps: Steps = 20_000,
-    batch: Batch = 16,
-    learning_rate: Rate = 5e-4,
-    warmup: Warmup = 200,
-    cooldown: Cooldown = 0.25,
-    ema: Ema = 0.999,
-    widths: Widths = "64,128,256",
-    layers: Layers = 1,
-    channels: Annotated[int, typer.Option(help="Of the latent.", rich_help_panel=NETWORK)] = 4,
-    groups: Groups = 32,
+    name: Name = VAE["name"],
+    size: Size = VAE["size"],
+    steps: Steps = VAE["steps"],
+    batch: Batch = VAE["batch"],
+    learning_rate: Rate = VAE["learning_rate"],
+    warmup: Warmup = VAE["warmup"],
+    cooldown: Cooldown = VAE["cooldown"],
+    ema: Ema = VAE["ema"],
+    widths: Widths = VAE["spec.widths"],
+    layers: Layers = VAE["spec.layers"],
+    channels: Annotated[int, typer.Option(help="Of the latent.", rich_help_panel=NETWORK)] = VAE["spec.channels"],
+    groups: Groups = VAE["spec.groups"],
     stem: Annotated[
         int,
         typer.Option(help="Fold this many pixels a side into channels first; 1 is plain.", rich_help_panel=NETWORK),
-    ] = 2,
+    ] = VAE["spec.stem"],
     attention: Annotated[
         bool, typer.Option("--attention/--no-attention", help="In the middle block.", rich_help_panel=NETWORK)
-    ] = False,
-    l1: Annotated[float, typer.Option(help="Weight of the absolute error.", rich_help_panel=LOSS)] = 1.0,
-    mse: Annotated[float, typer.Option(help="Weight of the squared error.", rich_help_panel=LOSS)] = 1.0,
+    ] = VAE["spec.mid_attention"],
+    l1: Annotated[float, typer.Option(help="Weight of the absolute error.", rich_help_panel=LOSS)] = VAE["l1"],
+    mse: Annotated[float, typer.Option(help="Weight of the squared error.", rich_help_panel=LOSS)] = VAE["mse"],
     perceptual: Annotated[
         float, typer.Option(help="Weight of the perceptual loss (needs fictile\\[train]).", rich_help_panel=LOSS)
-    ] = 0.0,
+    ] = VAE["perceptual"],
     perceptual_crop: Annotated[
         int, typer.Option(help="Pixels along a side of the crop it looks at.", rich_help_panel=LOSS)
-    ] = 128,
-    kl: Annotated[float, typer.Option(help="Weight of the KL term, per latent value.", rich_help_panel=LOSS)] = 1e-4,
+    ] = VAE["perceptual_crop"],
+    kl: Annotated[float, typer.Option(help="Weight of the KL term, per latent value.", rich_help_panel=LOSS)] = VAE[
+        "kl"
+    ],
     gan: Annotated[
         float, typer.Option(help="Weight of the patch discriminator; 0 is none.", rich_help_panel=LOSS)
-    ] = 0.0,
+    ] = VAE["gan"],
     gan_start: Annotated[
         float, typer.Option(help="Part of the run after which it starts.", rich_help_panel=LOSS)
-    ] = 0.5,
-    flip: Flip = True,
-    seed: Seed = 0,
-    sample_every: SampleEvery = 500,
-    checkpoint_minutes: Minutes = 5.0,
-    precision: Precision = "auto",
-    device: Device = "auto",
+    ] = VAE["gan_start"],
+    flip: Flip = VAE["flip"],
+    seed: Seed = VAE["seed"],
+    sample_every: SampleEvery = VAE["sample_every"],
+    checkpoint_minutes: Minutes = VAE["checkpoint_minutes"],
+    precision: Precision = VAE["precision"],
+    device: Device = VAE["device"],
 ) -> None:
     """Train a KL autoencoder; the latents' scale and shift are measured and stored in the file."""
     from fictile.autoencoder import KLSpec
@@ -147,7 +192,7 @@ def train_vae(
         gan=gan,
         gan_start=gan_start,
     )
-    say(f"Wrote {train_vae(options)}")
+    finish(lambda: train_vae(options), output)
 
 
 @app.command(
@@ -163,47 +208,63 @@ def train_denoiser(
     vae: Annotated[
         Path, typer.Option(metavar="FILE", help="The autoencoder whose latents it learns.", show_default=False)
     ],
-    name: Name = "custom",
-    size: Size = 256,
-    steps: Steps = 50_000,
-    batch: Batch = 32,
-    learning_rate: Rate = 5e-4,
-    warmup: Warmup = 200,
-    cooldown: Cooldown = 0.25,
-    ema: Ema = 0.9995,
-    widths: Widths = "128,192,256",
-    layers: Layers = 1,
+    name: Name = DENOISER["name"],
+    size: Size = DENOISER["size"],
+    steps: Steps = DENOISER["steps"],
+    batch: Batch = DENOISER["batch"],
+    learning_rate: Rate = DENOISER["learning_rate"],
+    warmup: Warmup = DENOISER["warmup"],
+    cooldown: Cooldown = DENOISER["cooldown"],
+    ema: Ema = DENOISER["ema"],
+    widths: Widths = DENOISER["spec.widths"],
+    layers: Layers = DENOISER["spec.layers"],
     depth: Annotated[
         str, typer.Option(metavar="N,N,...", help="Transformer blocks per level.", rich_help_panel=NETWORK)
-    ] = "0,1,1",
+    ] = DENOISER["spec.depth"],
     heads: Annotated[
         str, typer.Option(metavar="N,N,...", help="Attention heads per level.", rich_help_panel=NETWORK)
-    ] = "4,6,8",
-    groups: Groups = 32,
-    vocabulary: Annotated[int, typer.Option(help="Tokens, at most.", rich_help_panel=NETWORK)] = 2048,
-    text_width: Annotated[int, typer.Option(help="Of the text transformer.", rich_help_panel=NETWORK)] = 192,
-    text_layers: Annotated[int, typer.Option(help="Of the text transformer.", rich_help_panel=NETWORK)] = 3,
-    text_heads: Annotated[int, typer.Option(help="Of the text transformer.", rich_help_panel=NETWORK)] = 6,
-    context: Annotated[int, typer.Option(help="Longest caption, in tokens.", rich_help_panel=NETWORK)] = 32,
-    objective: Annotated[str, typer.Option(help="flow, v (zero terminal SNR) or eps.", rich_help_panel=LOSS)] = "flow",
+    ] = DENOISER["spec.heads"],
+    groups: Groups = DENOISER["spec.groups"],
+    vocabulary: Annotated[int, typer.Option(help="Tokens, at most.", rich_help_panel=NETWORK)] = DENOISER[
+        "text.vocabulary"
+    ],
+    text_width: Annotated[int, typer.Option(help="Of the text transformer.", rich_help_panel=NETWORK)] = DENOISER[
+        "text.width"
+    ],
+    text_layers: Annotated[int, typer.Option(help="Of the text transformer.", rich_help_panel=NETWORK)] = DENOISER[
+        "text.layers"
+    ],
+    text_heads: Annotated[int, typer.Option(help="Of the text transformer.", rich_help_panel=NETWORK)] = DENOISER[
+        "text.heads"
+    ],
+    context: Annotated[int, typer.Option(help="Longest caption, in tokens.", rich_help_panel=NETWORK)] = DENOISER[
+        "text.context"
+    ],
+    objective: Annotated[
+        str, typer.Option(help="flow, v (zero terminal SNR) or eps.", rich_help_panel=LOSS)
+    ] = DENOISER["objective"],
     shift: Annotated[
         float, typer.Option(help="Of a flow: above 1, more of the noisy end.", rich_help_panel=LOSS)
-    ] = 1.0,
-    min_snr: Annotated[float, typer.Option(help="Gamma of min-SNR, for v and eps.", rich_help_panel=LOSS)] = 5.0,
+    ] = DENOISER["shift"],
+    min_snr: Annotated[float, typer.Option(help="Gamma of min-SNR, for v and eps.", rich_help_panel=LOSS)] = DENOISER[
+        "min_snr"
+    ],
     caption_dropout: Annotated[
         float, typer.Option(help="Part of the captions left out, for guidance.", rich_help_panel=LOSS)
-    ] = 0.1,
-    flip: Flip = False,
+    ] = DENOISER["caption_dropout"],
+    flip: Flip = DENOISER["flip"],
     prompts: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Prompts for the sample sheets, one a line.", rich_help_panel=RUN),
     ] = None,
-    guidance: Annotated[float, typer.Option(help="Of the sheets, and the model's default.", rich_help_panel=RUN)] = 4.0,
-    seed: Seed = 0,
-    sample_every: SampleEvery = 500,
-    checkpoint_minutes: Minutes = 5.0,
-    precision: Precision = "auto",
-    device: Device = "auto",
+    guidance: Annotated[
+        float, typer.Option(help="Of the sheets, and the model's default.", rich_help_panel=RUN)
+    ] = DENOISER["guidance"],
+    seed: Seed = DENOISER["seed"],
+    sample_every: SampleEvery = DENOISER["sample_every"],
+    checkpoint_minutes: Minutes = DENOISER["checkpoint_minutes"],
+    precision: Precision = DENOISER["precision"],
+    device: Device = DENOISER["device"],
 ) -> None:
     """Train a text-conditioned U-Net and its text transformer on the latents of a VAE."""
     from fictile.denoiser import UNetSpec
@@ -243,7 +304,20 @@ def train_denoiser(
         prompts=prompts,
         guidance=guidance,
     )
-    say(f"Wrote {train_denoiser(options)}")
+    finish(lambda: train_denoiser(options), output)
+
+
+def finish(train: Callable[[], Path], output: Path) -> None:
+    """Train, and say where the result is; after Ctrl-C, how to go on."""
+    from fictile.training.run import CHECKPOINT
+
+    try:
+        result = train()
+    except KeyboardInterrupt:
+        if (kept := output / CHECKPOINT).exists():
+            say(f"The run is kept in {kept}; the same command again goes on from there.")
+        raise
+    say(f"Wrote {result}")
 
 
 def numbers(option: str, text: str) -> tuple[int, ...]:

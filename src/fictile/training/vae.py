@@ -1,16 +1,20 @@
 """Training a KL autoencoder, and measuring the scale and shift of its latents."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
+from rich.console import Console
 from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
 
 from fictile.autoencoder import KL, KLAutoencoder, Normalisation
 from fictile.checkpoint import save_autoencoder
 from fictile.engine import Runtime
+from fictile.files import written_whole
 from fictile.training.discriminator import PatchDiscriminator, balance, hinge_loss
 from fictile.training.ema import EMA
 from fictile.training.folder import Pictures, open_folder
@@ -33,8 +37,8 @@ def train_vae(options: VAETraining) -> Path:
     """
     runtime = options.runtime()
     train, heldout = open_folder(options.data, options.size)
-    open_run(options)
-    run(VAETrainee(options, train, heldout, runtime), options)
+    trainee = VAETrainee(options, train, heldout, runtime)
+    run(trainee, options, open_run(options, (train, heldout)))
     return options.output / "vae.safetensors"
 
 
@@ -130,15 +134,28 @@ class VAETrainee:
         return sheet(shown), {"heldout_psnr": psnr.mean().item()}
 
     def export(self, folder: Path) -> None:
-        """Write vae.safetensors: the averaged weights, with the scale and shift of the latents that they make."""
-        save_autoencoder(self.finished(), folder / "vae.safetensors")
+        """Write vae.safetensors: the averaged weights, with the scale and shift of the latents that they make.
 
-    def finished(self) -> KLAutoencoder:
-        """The averaged network as it will be read back (weights rounded to float16), and its normalisation."""
-        network = self._fresh().eval()
+        statistics.json beside it has the mean and variance of each channel with these, over the pictures that were
+        trained on and the held-out ones; their range is printed.
+        """
+        network = self._fresh().eval()  # as it will be read back, with weights rounded to float16
         network.load_state_dict({name: tensor.half().float() for name, tensor in self.ema.network.state_dict().items()})
-        mean, std = latent_statistics(network, self.train)
-        return KLAutoencoder(network, Normalisation.of(mean.tolist(), std.tolist()), self.options.name)
+        mean, std = latent_statistics(network, self.train, self.train.drawn)
+        normalisation = Normalisation.of(mean.tolist(), std.tolist())
+        save_autoencoder(KLAutoencoder(network, normalisation, self.options.name), folder / "vae.safetensors")
+        heldout = latent_statistics(network, self.heldout, range(len(self.heldout)))
+        statistics = {
+            part: {"mean": ((m - mean) / std).tolist(), "variance": (s / std).square().tolist()}
+            for part, (m, s) in {"training": (mean, std), "held-out": heldout}.items()
+        }
+        with written_whole(folder / "statistics.json") as draft:
+            draft.write_text(json.dumps(statistics, indent=2) + "\n", encoding="utf-8")
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        for part, values in statistics.items():
+            largest, variance = max(map(abs, values["mean"])), values["variance"]
+            spread = f"variance {min(variance):.4f} to {max(variance):.4f}"
+            console.print(f"Latents of the {part} pictures, per channel: |mean| up to {largest:.4f}, {spread}")
 
     def _fresh(self) -> KL:
         network = KL(self.options.spec).to(self.runtime.device)
@@ -165,12 +182,14 @@ class VAETrainee:
 
 
 @torch.no_grad()
-def latent_statistics(network: KL, pictures: Pictures) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
-    """Mean and standard deviation per channel of the posterior means of all `pictures`, weights left aside."""
+def latent_statistics(
+    network: KL, pictures: Pictures, indices: Sequence[int]
+) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
+    """Mean and standard deviation per channel of the posterior means of some pictures, each counted once."""
     device = next(network.parameters()).device
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
-    for start in range(0, len(pictures), SHOWN):
-        pixels = pictures.batch(range(start, min(start + SHOWN, len(pictures))))
+    for start in range(0, len(indices), SHOWN):
+        pixels = pictures.batch(indices[start : start + SHOWN])
         latents = network.encode(pixels.to(device))[0].double().cpu()
         count += latents.numel() // latents.shape[1]
         total = total + latents.sum(dim=(0, 2, 3))

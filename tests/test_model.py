@@ -92,12 +92,22 @@ def test_a_seed_that_is_not_given_is_drawn_and_recorded(model: Model) -> None:
 def test_names_of_other_tools_are_taken(model: Model) -> None:
     (picture,) = model.generate("a red fox", steps=1, sampler="DPM++ 2M SDE Exponential")
     assert (picture.recipe.sampler, picture.recipe.schedule) == ("dpmpp_2m_sde", "exponential")
+    (picture,) = model.generate("a red fox", steps=1, schedule="Automatic")
+    assert picture.recipe.schedule == model.defaults.schedule
+
+
+def test_a_prompt_that_no_file_can_hold_is_saved_as_the_tokenizer_read_it(folder: Path, tmp_path: Path) -> None:
+    model = load(folder, runtime=EXACT)
+    (picture,) = model.generate("a fox\udc80", negative="\udcff", steps=1)
+    picture.save(tmp_path / "fox.png")
+    assert (picture.recipe.prompt, picture.recipe.negative) == ("a fox?", "?")
+    assert torch.equal(model.replay(tmp_path / "fox.png").pixels, picture.pixels)
 
 
 BAD_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
-    ({"prompt": " \n"}, "the prompt is empty"),
-    ({"prompt": "fox " * 50}, r"the prompt has \d+ tokens, this model takes 12"),
-    ({"negative": "fox " * 50}, r"the prompt has \d+ tokens"),
+    ({"prompt": " \n"}, "The prompt is empty"),
+    ({"prompt": "fox " * 50}, r"The prompt has \d+ tokens, this model takes 12"),
+    ({"negative": "fox " * 50}, r"The prompt has \d+ tokens"),
     ({"size": (36, 32)}, "is 32x36, but tiny makes multiples of 8; choose 32x32 or 32x40"),
     ({"size": (0, 32)}, "choose 32x8"),
     ({"steps": 0}, "0 steps"),
@@ -142,7 +152,7 @@ def test_a_picture_to_start_from_keeps_its_size_and_shortens_the_way(model: Mode
     assert picture.pixels.shape == (3, 21, 30)
     assert len(seen) == 4
     assert seen[0].alpha > 0.1
-    with pytest.raises(RequestError, match="the size is 32x32, but the picture to start from is 30x21"):
+    with pytest.raises(RequestError, match="The size is 32x32, but the picture to start from is 30x21"):
         model.generate("a red fox", init=photo, size=(32, 32))
 
 
@@ -198,6 +208,50 @@ def test_a_replay_needs_the_same_model(folder: Path, model: Model) -> None:
         model.replay(model.generate("a red fox", steps=1)[0].recipe)
     with pytest.raises(RequestError, match="changed by hand"):
         load(folder, runtime=EXACT).replay(replace(picture.recipe, index=3))
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        ({"sampler": "eulr"}, "Sampler 'eulr' is unknown"),
+        ({"schedule": "caras"}, "Step schedule 'caras' is unknown"),
+        ({"guidance_rescale": 2.0}, "Guidance rescale is 2.0"),
+        ({"guidance_interval": (1.0, 0.0)}, "The guidance interval is 1.0 to 0.0"),
+        ({"strength": float("nan")}, "Strength nan"),
+        ({"strength": float("inf")}, "Strength inf"),
+        ({"steps": 10**20}, "steps were asked for"),
+    ],
+)
+def test_an_edited_recipe_is_refused_before_anything_is_computed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, edit: dict[str, Any], sentence: str
+) -> None:
+    model = load(folder, runtime=EXACT)
+    (picture,) = model.generate("a red fox", steps=1)
+
+    def fail(*_: object) -> None:
+        pytest.fail("something was computed")
+
+    monkeypatch.setattr(model.text.network, "forward", fail)
+    monkeypatch.setattr(model.denoiser.network, "forward", fail)
+    with pytest.raises(RequestError, match=sentence):
+        model.replay(replace(picture.recipe, **edit))
+
+
+def test_of_pictures_made_together_only_the_one_that_is_replayed_is_decoded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(folder, runtime=EXACT)
+    pictures = model.generate("a red fox", seed=9, count=3)
+    decoded: list[Tensor] = []
+    decode = model.autoencoder.network.decode
+
+    def counting(latent: Tensor) -> Tensor:
+        decoded.append(latent)
+        return decode(latent)
+
+    monkeypatch.setattr(model.autoencoder.network, "decode", counting)
+    assert torch.equal(model.replay(pictures[1].recipe).pixels, pictures[1].pixels)
+    assert len(decoded) == 1
 
 
 def test_pictures_of_any_size_go_through_the_latent_space(model: Model, photo: Path) -> None:
@@ -285,5 +339,5 @@ def test_threads_are_those_of_the_runtime_and_given_back() -> None:
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"has no model.json"):
         load(tmp_path)
-    with pytest.raises(RequestError, match="no device 'abacus'"):
+    with pytest.raises(RequestError, match="o device 'abacus'"):
         load(tmp_path, device="abacus")

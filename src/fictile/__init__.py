@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 from fictile.errors import FictileError, RequestError, SpaceMismatch
 
 if TYPE_CHECKING:
+    from fictile.denoiser import Guidance
     from fictile.fidelity import roundtrip
     from fictile.latent import Latent, LatentSpace
     from fictile.model import Model, load
+    from fictile.picture import Picture
     from fictile.recipe import Recipe
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FictileError",
+    "Guidance",
     "Latent",
     "LatentSpace",
     "Model",
+    "Picture",
     "Recipe",
     "RequestError",
     "SpaceMismatch",
@@ -31,9 +35,11 @@ __all__ = [
 ]
 
 _HOME = {
+    "Guidance": "fictile.denoiser",
     "Latent": "fictile.latent",
     "LatentSpace": "fictile.latent",
     "Model": "fictile.model",
+    "Picture": "fictile.picture",
     "Recipe": "fictile.recipe",
     "load": "fictile.model",
     "roundtrip": "fictile.fidelity",

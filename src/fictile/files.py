@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from fictile.errors import RequestError
+from fictile.errors import FictileError, RequestError
 
 
 def check_folder(path: str | PathLike[str]) -> None:
@@ -27,11 +27,22 @@ def check_folder(path: str | PathLike[str]) -> None:
         ) from error
 
 
+def made_folder(path: str | PathLike[str]) -> Path:
+    """The folder, made with those around it where it is missing. Raises RequestError when it cannot be made."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be made ({error.strerror}): choose another folder.") from error
+    return folder
+
+
 @contextmanager
 def written_whole(path: str | PathLike[str]) -> Generator[Path]:
     """A temporary name beside `path` to write to; it takes the real name when the block ends well.
 
-    Raises RequestError when the place cannot be written to. Whatever happens, no half file remains.
+    Raises RequestError when the place cannot be written to, FictileError when writing fails on the way, as on a full
+    disk. Whatever happens, no half file remains.
     """
     target = Path(path)
     check_folder(target)
@@ -42,9 +53,9 @@ def written_whole(path: str | PathLike[str]) -> Generator[Path]:
         yield temporary
         temporary.chmod(mode)
         temporary.replace(target)
-    except (OSError, SafetensorError) as error:  # the second is how safetensors reports a full disk
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise RequestError(f"{target} cannot be written ({reason}): make room or choose another folder.") from error
+    except (OSError, SafetensorError, RuntimeError) as error:  # a full disk, as safetensors and torch.save report it
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
+        raise FictileError(f"{target} could not be written ({reason}): make room or choose another folder.") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -24,7 +24,17 @@ from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent, LatentSpace
 from fictile.picture import Picture, crop, load_picture, pad_to_multiple, save_picture
 from fictile.recipe import Recipe
-from fictile.sampling import SAMPLERS, Callback, StepNoise, initial_noise, make_steps, schedule_name, split_name
+from fictile.sampling import (
+    AUTOMATIC,
+    SAMPLERS,
+    Callback,
+    StepNoise,
+    initial_noise,
+    make_steps,
+    sampler_name,
+    schedule_name,
+    split_name,
+)
 from fictile.schedule import Level
 from fictile.text import TextEncoder
 
@@ -108,7 +118,7 @@ class Model:
             steps: 1 to 1000.
             guidance: how strongly the prompt guides, 1 for no more than trained; or a `Guidance` with its interval.
             sampler: `sampling.SAMPLERS` lists them; A1111's and diffusers' names are taken too.
-            schedule: of the steps; `sampling.SCHEDULES` lists them.
+            schedule: of the steps; `sampling.SCHEDULES` lists them, and A1111's "Automatic" is as good as None.
             size: height and width, multiples of `multiple`. With an init picture, its own.
             init: a picture to start from instead of noise alone.
             strength: how much of the init picture may change, above 0 and at most 1; without one it means nothing.
@@ -126,6 +136,8 @@ class Model:
                 interval=defaults.guidance_interval,
             )
         sampler, own_schedule = split_name(sampler or defaults.sampler)
+        if schedule and schedule.strip().lower() == AUTOMATIC:
+            schedule = None
         recipe = Recipe(
             prompt=prompt,
             negative=negative,
@@ -143,7 +155,8 @@ class Model:
             init=_pixel_hash(given) if given else None,
             **self._identity(),
         )
-        return self._make(recipe, given, callback)
+        latent = self._sampled(recipe, given, callback)
+        return [self._picture(latent[index], recipe, index) for index in range(count)]
 
     def replay(
         self,
@@ -163,15 +176,15 @@ class Model:
         here = self.hashes.model if self.hashes else None
         if recipe.model_hash is None or recipe.model_hash != here:
             raise RequestError(
-                f"the recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
-                f"{self.name} with hash {(here or 'none')[:10]} is loaded; load the folder of that model"
+                f"The recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
+                f"{self.name} with hash {(here or 'none')[:10]} is loaded; load the folder of that model."
             )
         given = load_picture(init) if isinstance(init, str | Path) else init
         _check_init(recipe.init, given)
         if not 0 <= recipe.index < recipe.count:
-            raise RequestError(f"the recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand")
+            raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
-        return self._make(first, given, callback)[recipe.index]
+        return self._picture(self._sampled(first, given, callback)[recipe.index], first, recipe.index)
 
     def encode(self, picture: PictureFile | Picture) -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -189,45 +202,43 @@ class Model:
         """
         latent.check(self.space)
         if len(latent) != 1:
-            raise RequestError(f"the latent holds {len(latent)} pictures; decode them one by one, as latent[0]")
+            raise RequestError(f"The latent holds {len(latent)} pictures; decode them one by one, as latent[0].")
         if not latent.data.isfinite().all():
-            raise RequestError("the latent has values that are not finite numbers; make it again")
+            raise RequestError("The latent has values that are not finite numbers; make it again.")
         return Picture(self._decode(latent)[0])
 
-    def _make(self, recipe: Recipe, init: Picture | None, callback: Callback | None) -> list[GeneratedPicture]:
-        """All pictures that are made together with the one of this recipe, which is the first of them."""
+    def _sampled(self, recipe: Recipe, init: Picture | None, callback: Callback | None) -> Latent:
+        """The latents of all pictures that are made together with the one of this recipe, the first of them."""
         self._check(recipe, init)
+        sampler = SAMPLERS[sampler_name(recipe.sampler)]
+        guidance = Guidance(scale=recipe.guidance, rescale=recipe.guidance_rescale, interval=recipe.guidance_interval)
+        levels = make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps, recipe.strength)
         with torch.no_grad(), _threads(self.runtime.threads):
-            levels = make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps, recipe.strength)
             x = self._start(recipe, levels[0], init)
             step_noise = StepNoise(tuple(x.shape[1:]), range(recipe.seed, recipe.seed + recipe.count))
             wanted, unwanted = self._conditioning(recipe)
-            guidance = Guidance(
-                scale=recipe.guidance, rescale=recipe.guidance_rescale, interval=recipe.guidance_interval
-            )
-            x0 = SAMPLERS[recipe.sampler](
+            x0 = sampler(
                 guide(self.denoiser, wanted, unwanted, guidance),
                 x,
                 levels,
                 noise=lambda step: step_noise(step).to(x.device),
                 callback=callback,
             )
-            latent = self._finished(x0, recipe)
-            return [self._picture(latent[i], recipe, i) for i in range(recipe.count)]
+        return self._finished(x0, recipe)
 
     def _check(self, recipe: Recipe, init: Picture | None) -> None:
         """Raises RequestError for what the parts below would only notice after they have started to compute."""
         if not recipe.prompt.strip():
-            raise RequestError("the prompt is empty; say what the picture should show")
+            raise RequestError("The prompt is empty; say what the picture should show.")
         self.text.tokenizer.encode([recipe.prompt, recipe.negative])
         if recipe.count < 1:
-            raise RequestError(f"{recipe.count} pictures were asked for; make 1 or more")
+            raise RequestError(f"{recipe.count} pictures were asked for; make 1 or more.")
         if not math.isfinite(recipe.guidance):
-            raise RequestError(f"the guidance is {recipe.guidance}; give a finite number, such as 5")
+            raise RequestError(f"The guidance is {recipe.guidance}; give a finite number, such as 5.")
         if init and recipe.size != (init.height, init.width):
             raise RequestError(
-                f"the size is {_by(recipe.size)}, but the picture to start from is {init.width}x{init.height}; "
-                "leave the size out or resize the picture"
+                f"The size is {_by(recipe.size)}, but the picture to start from is {init.width}x{init.height}; "
+                "leave the size out or resize the picture."
             )
         multiple = self.multiple
         if not init and any(side < multiple or side % multiple for side in recipe.size):
@@ -235,7 +246,7 @@ class Model:
             larger = [max(math.ceil(side / multiple), 1) * multiple for side in recipe.size]
             nearest = " or ".join(dict.fromkeys([_by(smaller), _by(larger)]))
             raise RequestError(
-                f"the size is {_by(recipe.size)}, but {self.name} makes multiples of {multiple}; choose {nearest}"
+                f"The size is {_by(recipe.size)}, but {self.name} makes multiples of {multiple}; choose {nearest}."
             )
 
     def _conditioning(self, recipe: Recipe) -> tuple[Conditioning, Conditioning]:
@@ -262,8 +273,8 @@ class Model:
         """The sampler's result as a latent on the CPU. Raises FictileError when it is not finite."""
         if not x0.isfinite().all():
             raise FictileError(
-                f"the latent has values that are not finite after {recipe.steps} steps in {recipe.precision}; "
-                + ("lower the guidance" if recipe.precision == "float32" else "run again with precision float32")
+                f"The latent has values that are not finite after {recipe.steps} steps in {recipe.precision}; "
+                + ("lower the guidance." if recipe.precision == "float32" else "run again with precision float32.")
             )
         return Latent(x0.cpu(), self.space, recipe.size, self.autoencoder.content_hash)
 
@@ -295,8 +306,8 @@ class Model:
         if self._exact is not None and (result := run(self._exact).cpu()).isfinite().all():
             return result, (f"{done} in float32, because {_precision(self.runtime.decode_dtype)} overflowed",)
         raise FictileError(
-            f"the picture could not be {done}: the autoencoder of {self.name} overflows even in float32; "
-            "check its file with `fictile inspect`"
+            f"The picture could not be {done}: the autoencoder of {self.name} overflows even in float32; "
+            "check its file with `fictile inspect`."
         )
 
     def _identity(self) -> dict[str, Any]:
@@ -363,7 +374,7 @@ def _check_init(needed: str | None, given: Picture | None) -> None:
         problem = "noise alone, and a picture was given; leave it out"
     else:
         problem = "another picture than the one given; give that one"
-    raise RequestError(f"the recipe started from {problem}")
+    raise RequestError(f"The recipe started from {problem}.")
 
 
 def _pixel_hash(picture: Picture) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -10,26 +9,18 @@ from fictile.checkpoint.fields import from_json
 from fictile.engine import PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
 from fictile.picture import read_text
+from fictile.sampling import A1111_SAMPLERS, A1111_SCHEDULES
 
 KEY, PARAMETERS = "fictile", "parameters"  # PNG text chunks: our JSON, and the line of AUTOMATIC1111's web UI
-
-# AUTOMATIC1111's names where they are not ours with capitals.
-_SAMPLERS: Mapping[str, str] = {
-    "euler_ancestral": "Euler a",
-    "ddim": "DDIM",
-    "ddpm": "DDPM",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_sde": "DPM++ 2M SDE",
-    "uni_pc": "UniPC",
-    "uni_pc_bh2": "UniPC bh2",
-    "lcm": "LCM",
-}
-_SCHEDULES: Mapping[str, str] = {"sgm_uniform": "SGM Uniform"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides how one picture comes out."""
+    """Everything that decides how one picture comes out.
+
+    In its texts, lone surrogates (a command line's undecodable bytes) become "?", as they do for the tokenizer: a file
+    cannot hold them.
+    """
 
     prompt: str
     negative: str
@@ -61,13 +52,18 @@ class Recipe:
     fictile: str  # versions
     torch: str
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, str):
+                object.__setattr__(self, name, value.encode(errors="replace").decode())
+
     @property
     def runtime(self) -> Runtime:
         """Where and in which precision it was made. Raises RequestError when this machine cannot offer that."""
         if self.decode_precision not in PRECISIONS or self.threads < 1:
             raise RequestError(
-                f"the recipe decoded in {self.decode_precision!r} with {self.threads} threads, which cannot be; "
-                "it was changed by hand, so make the picture again with `generate`"
+                f"The recipe decoded in {self.decode_precision!r} with {self.threads} threads, which cannot be; "
+                "it was changed by hand, so make the picture again with `generate`."
             )
         chosen = choose_runtime(self.device, self.precision)
         return replace(chosen, decode_dtype=PRECISIONS[self.decode_precision], threads=self.threads)
@@ -77,7 +73,7 @@ class Recipe:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str, where: str = "the recipe") -> "Recipe":
+    def from_json(cls, text: str, where: str = "a recipe") -> "Recipe":
         """Read what `to_json` wrote.
 
         Raises RequestError when the text is no JSON, or has fields that this version does not know.
@@ -85,7 +81,7 @@ class Recipe:
         try:
             content = json.loads(text)
         except (ValueError, RecursionError):
-            raise RequestError(f"{where} is not readable as JSON; the file was changed after it was made") from None
+            raise RequestError(f"No JSON can be read from {where}; the file was changed after it was made.") from None
         return from_json(cls, content, where)
 
     @classmethod
@@ -93,7 +89,7 @@ class Recipe:
         """The recipe in a PNG that Fictile wrote. Raises RequestError when there is none."""
         text = read_text(path)
         if KEY not in text:
-            raise RequestError(f"{path} carries no recipe of Fictile; give a PNG as Fictile saved it")
+            raise RequestError(f"{path} carries no recipe of Fictile; give a PNG as Fictile saved it.")
         return cls.from_json(text[KEY], f"the recipe in {path}")
 
     def text_chunks(self) -> dict[str, str]:
@@ -105,8 +101,8 @@ class Recipe:
         height, width = self.size
         values: dict[str, object | None] = {
             "Steps": self.steps,
-            "Sampler": _SAMPLERS.get(self.sampler, _titled(self.sampler)),
-            "Schedule type": _SCHEDULES.get(self.schedule, _titled(self.schedule)),
+            "Sampler": A1111_SAMPLERS.get(self.sampler, self.sampler),
+            "Schedule type": A1111_SCHEDULES.get(self.schedule, self.schedule),
             "CFG scale": f"{self.guidance:g}",
             "Seed": self.seed,
             "Size": f"{width}x{height}",
@@ -114,6 +110,7 @@ class Recipe:
             "Model": self.model,
             "VAE hash": self.vae_hash and self.vae_hash[:10],
             "Denoising strength": f"{self.strength:g}" if self.init else None,
+            "RNG": "CPU",  # whose noise it is; the web UI draws it on the GPU unless told
             "Version": f"Fictile {self.fictile}",
         }
         last = ", ".join(f"{name}: {_quoted(str(value))}" for name, value in values.items() if value is not None)
@@ -126,10 +123,6 @@ class Recipe:
             for name in (field.name for field in fields(self))
             if getattr(other, name) != getattr(self, name)
         )
-
-
-def _titled(name: str) -> str:
-    return name.replace("_", " ").title()
 
 
 def _quoted(value: str) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from tests.tiny_model import tiny_autoencoder, tiny_unet
 
 from fictile.autoencoder import Normalisation
@@ -19,8 +21,6 @@ from fictile.checkpoint import (
 from fictile.denoiser import Added, UNet, UNetSpec
 from fictile.errors import RequestError
 from fictile.latent import Latent
-
-diffusers = pytest.importorskip("diffusers")
 
 SPECS = {
     "attention below": tiny_unet().spec,
@@ -45,7 +45,7 @@ SPECS = {
 def test_diffusers_makes_the_same_latents_and_pictures(tmp_path: Path, quant: bool, attention: bool) -> None:
     ours = tiny_autoencoder(quant=quant, attention=attention)
     export_diffusers_autoencoder(ours, tmp_path)
-    theirs = diffusers.AutoencoderKL.from_pretrained(tmp_path)
+    theirs: Any = AutoencoderKL.from_pretrained(tmp_path)  # its return types are unions of tuples
     assert (theirs.config.scaling_factor, theirs.config.shift_factor) == (1.0, 0.0)
     pixels = torch.rand(2, 3, 16, 24) * 2 - 1
     posterior = ours.encode(pixels)
@@ -62,7 +62,7 @@ def test_diffusers_predicts_the_same(tmp_path: Path, name: str) -> None:
     spec = SPECS[name]
     ours = UNet(spec).eval()
     export_diffusers_unet(ours, tmp_path)
-    theirs = diffusers.UNet2DConditionModel.from_pretrained(tmp_path)
+    theirs = UNet2DConditionModel.from_pretrained(tmp_path)
     x, time, context = torch.randn(2, 4, 8, 12), torch.tensor([10.0, 700.0]), torch.randn(2, 5, spec.context_width)
     added = Added(torch.randn(2, 5), torch.rand(2, 6) * 100) if spec.added_width else None
     conditions = {"text_embeds": added.pooled, "time_ids": added.sizes} if added else None
@@ -92,7 +92,8 @@ def test_an_autoencoder_comes_back_with_its_name_and_its_space(tmp_path: Path) -
 
 
 def test_what_diffusers_saved_opens_with_its_normalisation(tmp_path: Path) -> None:
-    theirs = diffusers.AutoencoderKL(
+    make: Any = AutoencoderKL  # its annotations admit no list, its config files hold nothing else
+    theirs = make(
         down_block_types=["DownEncoderBlock2D"] * 2,
         up_block_types=["UpDecoderBlock2D"] * 2,
         block_out_channels=[8, 16],
@@ -113,7 +114,8 @@ def test_what_diffusers_saved_opens_with_its_normalisation(tmp_path: Path) -> No
 
 
 def test_a_unet_that_diffusers_saved_opens(tmp_path: Path) -> None:
-    theirs = diffusers.UNet2DConditionModel(
+    make: Any = UNet2DConditionModel
+    theirs = make(
         block_out_channels=[8, 16],
         down_block_types=["CrossAttnDownBlock2D", "DownBlock2D"],
         up_block_types=["UpBlock2D", "CrossAttnUpBlock2D"],
@@ -160,8 +162,8 @@ def test_what_diffusers_does_not_have_is_refused(tmp_path: Path) -> None:
         ({"up_block_types": ["UpBlock2D", "UpBlock2D"]}, "has up_block_types"),
         ({"addition_embed_type": "image"}, "has addition_embed_type 'image'"),
         ({"down_block_types": 2}, "down_block_types in config.json is 2, but a list was expected"),
-        ({"transformer_layers_per_block": []}, "mid_depth in .* is None"),
-        ({"block_out_channels": "many"}, "widths in .* is 'many'"),
+        ({"transformer_layers_per_block": []}, "The value None does not fit mid_depth"),
+        ({"block_out_channels": "many"}, "The value 'many' does not fit widths"),
         ({"layers_per_block": 2}, "does not fit its spec"),
     ],
 )

@@ -70,9 +70,15 @@ BAD_MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no model.json": (lambda folder: (folder / "model.json").unlink(), "has no model.json"),
     "no weights": (lambda folder: (folder / "unet.safetensors").unlink(), r"unet.safetensors does not exist"),
     "no json": (lambda folder: (folder / "model.json").write_text("{"), r"model.json cannot be read"),
-    "a list": (lambda folder: (folder / "model.json").write_text("[]"), r"model.json is \[\], but a JSON object"),
+    "a list": (
+        lambda folder: (folder / "model.json").write_text("[]"),
+        r"A JSON object was expected for .*model.json, but it is \[\]",
+    ),
     "newer": (lambda folder: (folder / "model.json").write_text('{"version": 9}'), "is of version 9, but 1 is known"),
-    "lacking": (lambda folder: (folder / "model.json").write_text('{"version": 1}'), "lacks the fields defaults, name"),
+    "lacking": (
+        lambda folder: (folder / "model.json").write_text('{"version": 1}'),
+        "The fields defaults, name, prediction and 2 more are missing from",
+    ),
 }
 
 
@@ -88,9 +94,9 @@ def test_a_bad_folder_is_refused_in_one_sentence(tmp_path: Path, case: str) -> N
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("prediction", "noise", "prediction in .* is 'noise'"),
+        ("prediction", "noise", "The value 'noise' does not fit prediction in"),
         ("schedule", {"kind": "linear"}, "Noise schedule 'linear' is unknown"),
-        ("defaults", {"size": [32]}, r"size in defaults in .* is \[32\]"),
+        ("defaults", {"size": [32]}, r"The value \[32\] does not fit size in defaults in"),
     ],
 )
 def test_a_bad_value_in_model_json_is_named(tmp_path: Path, name: str, value: object, sentence: str) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from tests.tiny_model import tiny_folder, tiny_parts, tiny_unet
 
-from fictile.checkpoint import content_hash, export_diffusers_unet, inspect_file
+from fictile.checkpoint import content_hash, export_diffusers_unet, inspect_file, load_model
 from fictile.errors import RequestError
 from fictile.latent import Latent
 from fictile.picture import save_picture
@@ -35,6 +35,9 @@ def test_a_model_folder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     assert found.kind == "model"
     assert found.parameters == sum(part.parameters or 0 for part in parts)
     assert (found.about["name"], found.about["prediction"]) == ("tiny", "eps")
+    hashes = load_model(tmp_path).hashes
+    assert hashes
+    assert found.sha256 == hashes.model
 
 
 def test_a_diffusers_folder_is_named_by_its_class(tmp_path: Path) -> None:
@@ -55,6 +58,22 @@ def test_a_latent_and_a_picture_are_recognised(tmp_path: Path) -> None:
     assert inspect_file(tmp_path / "other.png").description == "a PNG picture without a recipe"
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
+def test_every_picture_is_one_with_its_size(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (24, 16)).save(tmp_path / "picture", kind)
+    found = inspect_file(tmp_path / "picture")
+    assert (found.kind, found.description) == ("picture", f"a {kind} picture without a recipe")
+    assert (found.width, found.height) == (24, 16)
+
+
+def test_a_picture_that_lies_on_its_side_is_measured_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (24, 16)).save(tmp_path / "turned.jpg", exif=exif)
+    found = inspect_file(tmp_path / "turned.jpg")
+    assert (found.width, found.height) == (16, 24)
+
+
 def test_mixed_types_are_given_with_their_shares(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(30), "b": torch.zeros(10, dtype=torch.float16)}, tmp_path / "mixed.safetensors")
     found = inspect_file(tmp_path / "mixed.safetensors")
@@ -71,6 +90,7 @@ def test_mixed_types_are_given_with_their_shares(tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1", "git-lfs pointer"),
         (b"<html>", "web page"),
         (b"GGUF\x03", "gguf"),
+        (b"BMW is a car, GIF a picture", "unknown"),
         (b"anything", "unknown"),
     ],
 )

@@ -147,15 +147,21 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "another kind": (lambda path: save_text(tiny_text().network, path), "holds a text encoder, but a U-Net"),
     "newer version": (lambda path: edit(path, lambda about: about.update(version=2)), "version 2, which this version"),
     "no version": (lambda path: edit(path, lambda about: about.pop("version")), "is damaged"),
-    "no spec": (lambda path: edit(path, lambda about: about.pop("spec")), "the spec in .* is None"),
+    "no spec": (
+        lambda path: edit(path, lambda about: about.pop("spec")),
+        "expected for the spec in .*, but it is None",
+    ),
     "unknown field": (
         lambda path: edit(path, lambda about: about.update(spec={"widths": [8], "colour": 1})),
-        "unknown fields colour; it was written by another version",
+        "unknown fields colour stand in the spec in .*; it was written by another version",
     ),
-    "wrong type": (lambda path: edit(path, lambda about: about.update(spec={"widths": "8"})), "widths in .* is '8'"),
+    "wrong type": (
+        lambda path: edit(path, lambda about: about.update(spec={"widths": "8"})),
+        "The value '8' does not fit widths in",
+    ),
     "another spec": (
         lambda path: edit(path, lambda about: about["spec"].update(layers=2)),  # pyright: ignore[reportIndexIssue, reportAttributeAccessIssue, reportUnknownLambdaType]
-        r"does not fit its spec: it lacks down_blocks\.0\.resnets\.1\..* and \d+ more tensors",
+        r"does not fit its spec: it lacks down_blocks\.0\.resnets\.1\..* and \d+ more;",
     ),
     "another width": (
         lambda path: edit(path, lambda about: about["spec"].update(context_width=8)),  # pyright: ignore[reportIndexIssue, reportAttributeAccessIssue, reportUnknownLambdaType]

@@ -14,6 +14,7 @@ from tests.cli.command_line import Run
 
 from fictile.cli.terminal import Work
 from fictile.latent import Latent, LatentSpace
+from fictile.picture import load_picture, read_text, save_picture
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -58,6 +59,8 @@ def refused(run: Run, here: Path) -> Refused:
         (["fox", "--precision", "fp17"], ["'fp17'", "fp16"]),
         (["fox", "--from", "absent.png"], ["absent.png"]),
         (["fox", "--from", "photo.png", "--strength", 0], ["0.0"]),
+        (["fox", "--from", "photo.png", "--strength", "nan"], ["Strength nan"]),
+        (["fox", "--from", "photo.png", "--strength", "inf"], ["Strength inf"]),
         (["fox", "--from", "photo.png", "--size", 32], ["32x32", "40x24"]),
     ],
 )
@@ -81,6 +84,17 @@ def test_replay_needs_a_recipe_and_its_model(run: Run, refused: Refused, tiny: P
     other = copytree(tiny, here / "other")
     (other / "model.json").write_text((other / "model.json").read_text().replace('"tiny"', '"other"'))
     assert "tiny" in refused("replay", "fox.png", "-m", other)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"strength": 1.0', '"strength": NaN'), ('"sampler": "dpmpp_2m"', '"sampler": "dmpp"')]
+)
+def test_an_edited_recipe_is_refused(run: Run, refused: Refused, tiny: Path, old: str, new: str) -> None:
+    run("generate", "fox", "-m", tiny, "-o", "fox.png")
+    recipe = read_text("fox.png")["fictile"]
+    assert old in recipe
+    save_picture(load_picture("fox.png").pixels, "edited.png", {"fictile": recipe.replace(old, new)})
+    refused("replay", "edited.png", "-m", tiny)
 
 
 @pytest.mark.parametrize("command", ["generate fox", "encode photo.png", "roundtrip photo.png"])

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from tests.cli.command_line import Run
 
 from fictile import __version__
 from fictile.fidelity import psnr
 from fictile.latent import Latent
-from fictile.picture import load_picture
+from fictile.picture import load_picture, save_picture
 
 
 def test_generate_numbers_the_pictures_and_their_seeds(run: Run, here: Path, tiny: Path) -> None:
@@ -88,6 +89,20 @@ def test_roundtrip_writes_its_numbers_beside_the_picture(run: Run, tiny: Path, p
     assert written["psnr"] == pytest.approx(on_disk, abs=0.01)
     assert f"{written['psnr']:.2f} dB" in outcome.stdout
     assert json.loads(run("roundtrip", photo, "-m", tiny, "-o", "photo-roundtrip.png", "--json").stdout) == written
+
+
+def test_roundtrip_replaces_no_numbers_unasked(run: Run, tiny: Path, photo: Path) -> None:
+    Path("photo-roundtrip.json").write_text("mine")
+    assert run("roundtrip", photo, "-m", tiny).code == 0
+    assert Path("photo-roundtrip.json").read_text() == "mine"
+    assert Path("photo-roundtrip-1.png").is_file()
+    assert Path("photo-roundtrip-1.json").is_file()
+
+
+def test_inspect_survives_a_nest_of_brackets(run: Run) -> None:
+    nest = '{"a": ' * 100_000
+    save_picture(torch.zeros(3, 4, 4), "nest.png", {"note": nest})
+    assert json.loads(run("inspect", "nest.png", "--json").stdout)["about"] == {"note": nest}
 
 
 def test_inspect_tells_what_a_file_is(run: Run, tiny: Path, photo: Path) -> None:

@@ -47,6 +47,13 @@ def test_without_a_name_nothing_is_replaced(here: Path) -> None:
     assert names(destinations(None, "fox", ".png", 2)) == ["fox-3.png", "fox-4.png"]
 
 
+def test_a_free_name_is_free_for_the_file_beside_it_too(here: Path) -> None:
+    (here / "fox.json").touch()
+    (here / "fox-1.png").touch()
+    assert names(destinations(None, "fox", ".png", beside=".json")) == ["fox-2.png"]
+    assert destinations(Path("fox.png"), "ignored", ".png", beside=".json") == [Path("fox.png")]
+
+
 def test_a_folder_is_filled_with_free_names(here: Path) -> None:
     (here / "out").mkdir()
     (here / "out" / "fox.latent.safetensors").touch()

@@ -146,6 +146,8 @@ def test_a_file_without_its_tensor_is_refused(path: Path) -> None:
         ({"space": {"id": "sd1"}}, "damaged header"),
         ({"size": [1]}, "damaged header"),
         ({"size": "large"}, "damaged header"),
+        ({"size": [0, 0]}, "damaged header"),
+        ({"size": [8, -8]}, "damaged header"),
     ],
 )
 def test_a_wrong_header_is_refused(path: Path, change: dict[str, Any], sentence: str) -> None:

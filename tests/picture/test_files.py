@@ -1,7 +1,10 @@
 """Pictures read from files and written to them."""
 
+import errno
 import io
+import struct
 import tempfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fictile.errors import FictileError, RequestError
-from fictile.files import check_folder
-from fictile.picture import check_writable, from_uint8, load_picture, read_text, save_picture, to_uint8
+from fictile.files import check_folder, made_folder, written_whole
+from fictile.picture import Picture, check_writable, from_uint8, load_picture, read_text, save_picture, to_uint8
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 10, 3), dtype=np.uint8)
 
@@ -65,6 +68,23 @@ def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
 def test_sixteen_bits_are_rounded_to_eight(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 200, 65535]], dtype=np.uint16)).save(tmp_path / "deep.png")
     assert to_uint8(load_picture(tmp_path / "deep.png").pixels)[0, :, 0].tolist() == [0, 1, 255]
+
+
+def test_sixteen_bits_of_colour_are_cut_off_by_pillow(tmp_path: Path) -> None:
+    """A known limit. Pillow does not write such files either, so this one is put together by hand."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">2I5B", 1, 1, 16, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">3H", 0, 200, 65535)))
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b""))
+    assert to_uint8(load_picture(tmp_path / "deep.png").pixels)[0, 0].tolist() == [0, 0, 255]
+
+
+def test_a_picture_saves_itself(tmp_path: Path) -> None:
+    Picture(from_uint8(NOISE)).save(tmp_path / "noise.png")
+    np.testing.assert_array_equal(to_uint8(load_picture(tmp_path / "noise.png").pixels), NOISE)
 
 
 def test_of_an_animation_the_first_frame_is_read(tmp_path: Path) -> None:
@@ -163,6 +183,33 @@ def test_a_folder_that_takes_no_files_is_said_before_the_work(tmp_path: Path, mo
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     with pytest.raises(RequestError, match=r"Nothing can be written.*Read-only file system"):
         check_folder(tmp_path / "fox.latent.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left"),
+        (OSError("encoder error -2"), "encoder error"),
+        (RuntimeError("PytorchStreamWriter failed\nsomewhere"), "failed"),
+    ],
+)
+def test_what_fails_on_the_way_is_no_wrong_request(tmp_path: Path, error: Exception, words: str) -> None:
+    def fail() -> None:
+        with written_whole(tmp_path / "fox") as part:
+            part.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(FictileError, match=rf"fox could not be written \([^\n]*{words}[^\n]*$") as caught:
+        fail()
+    assert not isinstance(caught.value, RequestError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    assert made_folder(tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match="file cannot be made"):
+        made_folder(tmp_path / "file")
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

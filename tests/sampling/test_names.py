@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from fictile.errors import RequestError
-from fictile.sampling import SAMPLERS, SCHEDULES, sampler_name, schedule_name, split_name
+from fictile.sampling import (
+    A1111_SAMPLERS,
+    A1111_SCHEDULES,
+    SAMPLERS,
+    SCHEDULES,
+    sampler_name,
+    schedule_name,
+    split_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +57,13 @@ def test_old_a1111_names_hold_both() -> None:
     assert split_name("DPM++ 2M SDE Exponential") == ("dpmpp_2m_sde", "exponential")
     assert split_name("Euler a") == ("euler_ancestral", None)
     assert split_name("euler") == ("euler", None)
+
+
+def test_every_name_that_is_written_for_a1111_is_read_back() -> None:
+    assert A1111_SAMPLERS.keys() == SAMPLERS.keys()
+    assert A1111_SCHEDULES.keys() == SCHEDULES.keys()
+    assert all(sampler_name(theirs) == ours for ours, theirs in A1111_SAMPLERS.items())
+    assert all(schedule_name(theirs) == ours for ours, theirs in A1111_SCHEDULES.items())
 
 
 def test_an_unknown_name_names_the_nearest() -> None:

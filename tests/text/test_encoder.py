@@ -43,10 +43,10 @@ def test_the_pooled_vector_without_projection_is_the_one_at_the_end_token() -> N
 
 
 def test_too_long_a_prompt_is_refused() -> None:
-    with pytest.raises(RequestError, match="the prompt has 20 tokens, this model takes 14"):
+    with pytest.raises(RequestError, match="The prompt has 20 tokens, this model takes 14"):
         TextEncoder(TOKENIZER, transformer()).encode(["a fox " * 10])
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(RequestError, match="the tokenizer's context is 16 and the text transformer's is 20"):
+    with pytest.raises(RequestError, match="The tokenizer's context is 16 and the text transformer's is 20"):
         TextEncoder(TOKENIZER, transformer(context=20))

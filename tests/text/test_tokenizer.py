@@ -84,7 +84,7 @@ def test_special_words_in_a_text_are_ordinary_characters(text: str, plain: token
 
 
 def test_too_long_a_prompt_is_refused_with_the_counts() -> None:
-    with pytest.raises(RequestError, match="the prompt has 20 tokens, this model takes 14: shorten it by 6"):
+    with pytest.raises(RequestError, match="The prompt has 20 tokens, this model takes 14: shorten it by 6"):
         TOKENIZER.encode(["a fox", "a fox " * 10])
     assert TOKENIZER.encode(["a fox " * 7]).shape == (1, 16)
 

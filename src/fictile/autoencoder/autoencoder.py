@@ -74,16 +74,16 @@ class KLAutoencoder:
         spec = network.spec
         if normalisation.channels != spec.channels:
             raise RequestError(
-                f"the normalisation has {normalisation.channels} channels, but latents of {name} have {spec.channels}; "
-                "give one scale and one shift for each channel"
+                f"The normalisation has {normalisation.channels} channels, but latents of {name} have {spec.channels}; "
+                "give one scale and one shift for each channel."
             )
         if space is None:
             fingerprint = encoder_hash(network, normalisation)
             space = LatentSpace(id=f"{name}-{fingerprint}", channels=spec.channels, factor=spec.factor)
         if (space.channels, space.factor) != (spec.channels, spec.factor):
             raise RequestError(
-                f"the space is {space}, but {name} makes latents of {spec.channels} channels at 1/{spec.factor}; "
-                "give the space that belongs to this autoencoder, or none"
+                f"The space is {space}, but {name} makes latents of {spec.channels} channels at 1/{spec.factor}; "
+                "give the space that belongs to this autoencoder, or none."
             )
         self.network = network
         self.normalisation = normalisation
@@ -126,18 +126,18 @@ class KLAutoencoder:
     def _check(self, pixels: Tensor) -> None:
         if pixels.ndim != 4 or pixels.shape[1] != 3 or not pixels.numel() or not pixels.is_floating_point():
             raise RequestError(
-                f"the pixels are {pixels.dtype} of shape {tuple(pixels.shape)}; "
-                "give floating-point RGB of shape (batch, 3, height, width) in [-1, 1]"
+                f"The pixels are {pixels.dtype} of shape {tuple(pixels.shape)}; "
+                "give floating-point RGB of shape (batch, 3, height, width) in [-1, 1]."
             )
         height, width = pixels.shape[2:]
         factor = self.space.factor
         if height % factor or width % factor:
             raise RequestError(
-                f"the picture is {width}x{height} (width x height), but both sides must be multiples of {factor}; "
-                f"crop or resize it to {max(width // factor, 1) * factor}x{max(height // factor, 1) * factor}"
+                f"The picture is {width}x{height} (width x height), but both sides must be multiples of {factor}; "
+                f"crop or resize it to {max(width // factor, 1) * factor}x{max(height // factor, 1) * factor}."
             )
         if not pixels.isfinite().all():
-            raise RequestError("the picture has pixels that are not numbers; give finite values in [-1, 1]")
+            raise RequestError("The picture has pixels that are not numbers; give finite values in [-1, 1].")
 
     def _to_network(self, x: Tensor) -> Tensor:
         return x.to(next(self.network.parameters()))

@@ -25,13 +25,13 @@ class Normalisation:
     def __post_init__(self) -> None:
         if len(self.scale) != len(self.shift):
             raise RequestError(
-                f"the normalisation has {len(self.scale)} scales and {len(self.shift)} shifts; "
-                "give one of each for every latent channel"
+                f"The normalisation has {len(self.scale)} scales and {len(self.shift)} shifts; "
+                "give one of each for every latent channel."
             )
         if not torch.tensor([*self.scale, *self.shift]).isfinite().all() or 0 in self.scale:
             raise RequestError(
-                f"the normalisation has scale {self.scale} and shift {self.shift}; "
-                "give finite numbers and no scale of 0, or its latents could not be undone"
+                f"The normalisation has scale {self.scale} and shift {self.shift}; "
+                "give finite numbers and no scale of 0, or its latents could not be undone."
             )
 
     @staticmethod
@@ -50,8 +50,8 @@ class Normalisation:
         deviations = tuple(map(float, std))
         if not all(deviations):
             raise RequestError(
-                f"the latents have standard deviations {deviations}; a channel that never varies cannot be normalised, "
-                "train the autoencoder longer or with fewer channels"
+                f"The latents have standard deviations {deviations}; a channel that never varies cannot be normalised, "
+                "train the autoencoder longer or with fewer channels."
             )
         return Normalisation(tuple(1 / deviation for deviation in deviations), tuple(map(float, mean)))
 

@@ -22,7 +22,7 @@ from fictile.checkpoint.header import read_header
 from fictile.checkpoint.native import build, parse_about, save_autoencoder, save_unet
 from fictile.denoiser import UNet, UNetSpec
 from fictile.errors import RequestError
-from fictile.files import written_whole
+from fictile.files import made_folder, written_whole
 from fictile.latent import LatentSpace
 
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
@@ -71,7 +71,7 @@ def export_diffusers_autoencoder(
     if spec.stem > 1:
         raise RequestError(
             f"{autoencoder.name} folds its pixels by {spec.stem} (stem), and diffusers has no such autoencoder; "
-            "train one with stem 1 to export it"
+            "train one with stem 1 to export it."
         )
     config = {
         "_class_name": AUTOENCODER,
@@ -88,7 +88,7 @@ def export_diffusers_autoencoder(
         "shift_factor": 0.0,
         "force_upcast": False,
     }
-    path = _made(folder)
+    path = made_folder(folder)
     save_autoencoder(fold_normalisation(autoencoder), path / WEIGHTS, dtype)
     _write_config(path, config)
 
@@ -101,8 +101,8 @@ def export_diffusers_unet(network: UNet, folder: str | PathLike[str], dtype: tor
     spec = network.spec
     if spec.depth[-1] not in (0, spec.mid_depth):
         raise RequestError(
-            f"the U-Net has {spec.mid_depth} transformer blocks in the middle and {spec.depth[-1]} in the deepest "
-            "level, but diffusers writes one number for both; train one with equal numbers to export it"
+            f"The U-Net has {spec.mid_depth} transformer blocks in the middle and {spec.depth[-1]} in the deepest "
+            "level, but diffusers writes one number for both; train one with equal numbers to export it."
         )
     config = {
         "_class_name": UNET,
@@ -121,7 +121,7 @@ def export_diffusers_unet(network: UNet, folder: str | PathLike[str], dtype: tor
         "addition_time_embed_dim": spec.added_time_width,
         "projection_class_embeddings_input_dim": spec.added_width,
     }
-    path = _made(folder)
+    path = made_folder(folder)
     save_unet(network, path / WEIGHTS, dtype)
     _write_config(path, config)
 
@@ -223,14 +223,14 @@ def read_config(folder: Path, class_name: str | None = None) -> dict[str, Any]:
     """config.json of a diffusers folder; RequestError when it is missing, damaged or not of the class asked for."""
     path = folder / CONFIG
     if not path.is_file():
-        raise RequestError(f"{folder} has no {CONFIG}, so it is no diffusers folder; give one that has")
+        raise RequestError(f"{folder} has no {CONFIG}, so it is no diffusers folder; give one that has.")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         found = config["_class_name"]
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
-        raise RequestError(f"{path} is no configuration of a diffusers model; copy the folder again") from None
+        raise RequestError(f"{path} is no configuration of a diffusers model; copy the folder again.") from None
     if class_name is not None and found != class_name:
-        raise RequestError(f"{folder} holds diffusers' {found}, but {class_name} was expected; give that folder")
+        raise RequestError(f"{folder} holds diffusers' {found}, but {class_name} was expected; give that folder.")
     return cast(dict[str, Any], config)
 
 
@@ -239,7 +239,7 @@ def _check_fixed(config: Mapping[str, Any], fixed: Mapping[str, object], folder:
         if config.get(name, value) != value:
             raise RequestError(
                 f"{folder / CONFIG} has {name} {config[name]!r}, but Fictile knows this network only with {value!r}; "
-                "give another model"
+                "give another model."
             )
 
 
@@ -259,7 +259,7 @@ def _unet_blocks(spec: UNetSpec) -> dict[str, object]:
 def _listed(config: Mapping[str, Any], name: str, default: list[str]) -> list[Any]:
     value = config.get(name, default)
     if not isinstance(value, list) or not value:
-        raise RequestError(f"{name} in {CONFIG} is {value!r}, but a list was expected; copy the folder again")
+        raise RequestError(f"{name} in {CONFIG} is {value!r}, but a list was expected; copy the folder again.")
     return cast(list[Any], value)
 
 
@@ -277,7 +277,7 @@ def _normalisation(config: Mapping[str, Any], channels: int, folder: Path) -> No
         return Normalisation(tuple(scale / deviation for deviation in std), tuple(map(float, mean)))
     except (ArithmeticError, TypeError, ValueError):
         raise RequestError(
-            f"{folder / CONFIG} has a normalisation that is not made of numbers; copy it again"
+            f"{folder / CONFIG} has a normalisation that is not made of numbers; copy it again."
         ) from None
 
 
@@ -287,17 +287,9 @@ def _weights(folder: Path) -> Path:
     if not path.exists():
         pickled = path.with_suffix(".bin")
         if pickled.exists() and recognise(pickled) == "pickle":
-            raise RequestError(f"{folder} has only {pickled.name}, a pickle, which Fictile never opens; get {WEIGHTS}")
-        raise RequestError(f"{folder} has no {WEIGHTS}; copy the folder again")
+            raise RequestError(f"{folder} has only {pickled.name}, a pickle, which Fictile never opens; get {WEIGHTS}.")
+        raise RequestError(f"{folder} has no {WEIGHTS}; copy the folder again.")
     return path
-
-
-def _made(folder: str | PathLike[str]) -> Path:
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"{folder} cannot be made ({error.strerror}); choose another folder") from None
-    return Path(folder)
 
 
 def _write_config(folder: Path, config: Mapping[str, object]) -> None:

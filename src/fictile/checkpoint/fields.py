@@ -17,20 +17,21 @@ def from_json(kind: type[T], data: object, where: str) -> T:
     `where` names the object in messages. Raises RequestError for unknown, missing and mistyped fields.
     """
     if not isinstance(data, dict):
-        raise RequestError(f"{where} is {_short(data)}, but a JSON object was expected; the file is damaged")
+        raise RequestError(f"A JSON object was expected for {where}, but it is {_short(data)}; the file is damaged.")
     given = cast(dict[str, object], data)
     members = {field.name: field for field in fields(cast(Any, kind)) if field.init}
     if unknown := sorted(given.keys() - members.keys()):
         raise RequestError(
-            f"{where} has the unknown fields {_listed(unknown)}; it was written by another version of Fictile, "
-            "read it with that one or a newer one"
+            f"The unknown fields {few(unknown)} stand in {where}; it was written by another version of Fictile, "
+            "read it with that one or a newer one."
         )
     required = {
         name for name, field in members.items() if field.default is MISSING and field.default_factory is MISSING
     }
     if missing := sorted(required - given.keys()):
         raise RequestError(
-            f"{where} lacks the fields {_listed(missing)}; it is damaged or was written by another version of Fictile"
+            f"The fields {few(missing)} are missing from {where}; it is damaged or was written by another version of "
+            "Fictile."
         )
     hints = get_type_hints(kind)
     return kind(**{name: _read(hints[name], value, f"{name} in {where}") for name, value in given.items()})
@@ -52,15 +53,15 @@ def _read(hint: object, value: object, where: str) -> object:
         return float(value)
     if type(value) is (origin or hint) or (origin is Literal and value in arguments) or origin is UnionType:
         return value
-    raise RequestError(f"{where} is {_short(value)}, which it cannot be; the file is damaged or was edited by hand")
+    raise RequestError(f"The value {_short(value)} does not fit {where}; the file is damaged or was edited by hand.")
+
+
+def few(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    rest = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _listed(names: list[str]) -> str:
-    """The first few names, and how many more there are."""
-    rest = len(names) - 3
-    return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,6 +1,7 @@
 """Files as bytes: what one is by its first bytes, and its hash."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -8,15 +9,24 @@ from typing import Literal
 
 from fictile.errors import RequestError
 
-FileKind = Literal["empty", "safetensors", "pickle", "git-lfs pointer", "web page", "gguf", "png", "unknown"]
+FileKind = Literal["empty", "safetensors", "pickle", "git-lfs pointer", "web page", "gguf", "picture", "unknown"]
 
-
-_BEGINNINGS: Mapping[FileKind, tuple[bytes, ...]] = {
-    "pickle": (b"pk\x03\x04", *(bytes([0x80, protocol]) for protocol in (2, 3, 4, 5))),  # torch's zip, or a bare pickle
-    "git-lfs pointer": (b"version https://git-lfs",),
-    "web page": (b"<!doctype", b"<html"),
-    "gguf": (b"gguf",),
-    "png": (b"\x89png\r\n\x1a\n",),
+_BEGINNINGS: Mapping[FileKind, bytes] = {
+    "pickle": rb"PK\x03\x04|\x80[\x02-\x05]",  # torch's zip, or a bare pickle
+    "git-lfs pointer": rb"version https://git-lfs",
+    "web page": rb"\s*<(?i:!doctype|html)",
+    "gguf": rb"GGUF",
+    "picture": rb"|".join(
+        (
+            rb"\x89PNG\r\n\x1a\n",
+            rb"\xff\xd8\xff",  # JPEG
+            rb"GIF8[79]a",
+            rb"RIFF.{4}WEBP",
+            rb"II\*\0|MM\0\*",  # TIFF in either byte order
+            rb"BM.{4}\0{4}",
+            rb".{4}ftypavif",
+        )
+    ),
 }
 
 
@@ -30,9 +40,8 @@ def recognise(path: Path) -> FileKind:
         return "empty"
     if start[8:9] == b"{" and start[5:8] == b"\0\0\0":  # the length of the header, then the header, which is JSON
         return "safetensors"
-    text = start.lstrip().lower()
-    for kind, beginnings in _BEGINNINGS.items():
-        if text.startswith(beginnings):
+    for kind, pattern in _BEGINNINGS.items():
+        if re.match(pattern, start, re.DOTALL):
             return kind
     return "unknown"
 
@@ -43,11 +52,11 @@ def first_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(64)
     except FileNotFoundError:
-        raise RequestError(f"{path} does not exist; check the name") from None
+        raise RequestError(f"{path} does not exist; check the name.") from None
     except IsADirectoryError:
-        raise RequestError(f"{path} is a folder, but a file was expected; name one of the files in it") from None
+        raise RequestError(f"{path} is a folder, but a file was expected; name one of the files in it.") from None
     except OSError as error:
-        raise RequestError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
+        raise RequestError(f"{path} cannot be read ({error.strerror}); check its permissions.") from None
 
 
 def content_hash(path: str | PathLike[str]) -> str:

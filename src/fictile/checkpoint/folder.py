@@ -31,7 +31,7 @@ from fictile.checkpoint.native import (
 )
 from fictile.denoiser import Denoiser
 from fictile.errors import RequestError, SpaceMismatch
-from fictile.files import written_whole
+from fictile.files import made_folder, written_whole
 from fictile.latent import LatentSpace
 from fictile.schedule import DDPM, Cosine, Flow, Prediction, schedule_from_json, schedule_to_json
 from fictile.text import TextEncoder, Tokenizer
@@ -85,8 +85,8 @@ class Parts:
         width, expected = self.text.network.spec.width, self.denoiser.network.spec.context_width
         if width != expected:
             raise RequestError(
-                f"the text encoder of {self.name} makes {width} features per token, but its U-Net reads {expected}; "
-                "use the text encoder that the U-Net was trained with"
+                f"The text encoder of {self.name} makes {width} features per token, but its U-Net reads {expected}; "
+                "use the text encoder that the U-Net was trained with."
             )
 
 
@@ -112,11 +112,8 @@ def save_model(
     """
     folder, schedule = Path(folder), parts.denoiser.schedule
     if not isinstance(schedule, DDPM | Cosine | Flow):
-        raise RequestError(f"a {type(schedule).__name__} cannot be written into {MODEL}; use one of fictile.schedule")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"{folder} cannot be made ({error.strerror}); choose another folder") from None
+        raise RequestError(f"A {type(schedule).__name__} cannot be written into {MODEL}; use one of fictile.schedule.")
+    made_folder(folder)
     space = parts.denoiser.space
     save_autoencoder(parts.autoencoder, folder / VAE, dtype)
     save_unet(parts.denoiser.network, folder / UNET, dtype, space=space)
@@ -155,7 +152,7 @@ def load_model(folder: str | PathLike[str]) -> Parts:
         text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT)),
         denoiser=Denoiser(load_unet(folder / UNET), schedule_from_json(about.schedule), about.prediction, about.space),
         defaults=about.defaults,
-        hashes=_hashes(folder),
+        hashes=hash_parts(folder),
     )
 
 
@@ -164,27 +161,28 @@ def read_model_file(folder: Path) -> _ModelFile:
     path = folder / MODEL
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
-        raise RequestError(f"{folder} {problem}, but a model folder was expected; give a folder that holds a {MODEL}")
+        raise RequestError(f"{folder} {problem}, but a model folder was expected; give a folder that holds a {MODEL}.")
     if not path.is_file():
-        raise RequestError(f"{folder} has no {MODEL}, so it is no model folder; give one that Fictile wrote")
+        raise RequestError(f"{folder} has no {MODEL}, so it is no model folder; give one that Fictile wrote.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path} cannot be read ({error}); copy the folder again") from None
+        raise RequestError(f"{path} cannot be read ({error}); copy the folder again.") from None
     if isinstance(content, dict) and cast(dict[str, object], content).get("version", VERSION) != VERSION:
-        raise RequestError(f"{path} is of version {content['version']!r}, but {VERSION} is known here; update Fictile")
+        raise RequestError(f"{path} is of version {content['version']!r}, but {VERSION} is known here; update Fictile.")
     return from_json(_ModelFile, content, str(path))
 
 
 def _check_spaces(where: str, vae: LatentSpace, denoiser: LatentSpace) -> None:
     if vae != denoiser:
         raise SpaceMismatch(
-            f"in {where}, the autoencoder speaks {vae}, but the denoiser speaks {denoiser}; "
-            f"use the autoencoder of {denoiser.id} or a denoiser that was trained on {vae.id}"
+            f"In {where}, the autoencoder speaks {vae}, but the denoiser speaks {denoiser}; "
+            f"use the autoencoder of {denoiser.id} or a denoiser that was trained on {vae.id}."
         )
 
 
-def _hashes(folder: Path) -> Hashes:
+def hash_parts(folder: Path) -> Hashes:
+    """The hashes of a model folder; RequestError when one of its files is missing."""
     vae, unet, text, *others = (content_hash(folder / name) for name in (VAE, UNET, TEXT, TOKENIZER, MODEL))
     model = hashlib.sha256("\n".join((vae, unet, text, *others)).encode()).hexdigest()
     return Hashes(model=model, vae=vae, unet=unet, text=text)

@@ -39,21 +39,21 @@ def read_header(path: str | PathLike[str]) -> Header:
     path = Path(path)
     kind = recognise(path)
     if kind != "safetensors":
-        raise RequestError(f"{path} {_REFUSALS[kind]}")
+        raise RequestError(f"{path} {_REFUSALS[kind]}.")
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > LARGEST_HEADER:
-            raise RequestError(f"{path} {_DAMAGED}")
+            raise RequestError(f"{path} {_DAMAGED}.")
         text = file.read(length)
     if len(text) < length:
-        raise RequestError(f"{path} is truncated: {size} of at least {8 + length} bytes; copy or download it again")
+        raise RequestError(f"{path} is truncated: {size} of at least {8 + length} bytes; copy or download it again.")
     tensors, metadata = _parse(text, path)
     whole = 8 + length + max((tensor.end for tensor in tensors.values()), default=0)
     if size < whole:
-        raise RequestError(f"{path} is truncated: {size} of {whole} bytes; copy or download it again")
+        raise RequestError(f"{path} is truncated: {size} of {whole} bytes; copy or download it again.")
     if size > whole:
-        raise RequestError(f"{path} {_DAMAGED}")
+        raise RequestError(f"{path} {_DAMAGED}.")
     return Header(tensors=tensors, metadata=metadata, size=size)
 
 
@@ -70,7 +70,7 @@ def _parse(text: bytes, path: Path) -> tuple[dict[str, TensorInfo], dict[str, st
             for name, tensor in content.items()
         }
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
-        raise RequestError(f"{path} {_DAMAGED}") from None
+        raise RequestError(f"{path} {_DAMAGED}.") from None
     return tensors, metadata
 
 
@@ -87,6 +87,6 @@ _REFUSALS: dict[FileKind, str] = {
     ),
     "web page": "is a web page that was saved in place of the file; download the file itself",
     "gguf": "is a GGUF file, which Fictile does not read; use the .safetensors version of the model",
-    "png": "is a PNG picture, but a safetensors file was expected; give a weight file",
+    "picture": "is a picture, but a safetensors file was expected; give a weight file",
     "unknown": "is no safetensors file, and nothing else that Fictile knows; give a .safetensors file",
 }

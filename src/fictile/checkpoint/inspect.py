@@ -10,11 +10,11 @@ from typing import Any
 
 from fictile.checkpoint.diffusers import CONFIG, WEIGHTS, read_config
 from fictile.checkpoint.files import content_hash, recognise
-from fictile.checkpoint.folder import MODEL, TEXT, UNET, VAE, read_model_file
+from fictile.checkpoint.folder import MODEL, TEXT, UNET, VAE, hash_parts, read_model_file
 from fictile.checkpoint.header import Header, read_header
 from fictile.checkpoint.native import parse_about
 from fictile.errors import RequestError
-from fictile.picture import read_text
+from fictile.picture import read_picture_header
 
 _NOT_OPENED: Mapping[str, str] = {
     "empty": "an empty file",
@@ -40,7 +40,9 @@ class Inspection:
     kind: str  # "autoencoder", "denoiser", "text", "latent", "model", "diffusers", "picture", or what `recognise` says
     description: str  # the same as a phrase: "an autoencoder of Fictile"
     size: int  # in bytes; of a folder, its weight files together
-    sha256: str | None = None  # of a file
+    width: int | None = None  # of a picture
+    height: int | None = None
+    sha256: str | None = None  # of a file; of a model folder, the hash that a recipe names
     parameters: int | None = None
     dtype: str | None = None  # "F16", or several with their shares: "F16 90%, F32 10%"
     space: str | None = None  # id of the latent space
@@ -58,7 +60,7 @@ def inspect_file(path: str | PathLike[str]) -> Inspection:
     kind = recognise(path)
     if kind == "safetensors":
         return _safetensors(path)
-    if kind == "png":
+    if kind == "picture":
         return _picture(path)
     size = path.stat().st_size
     return Inspection(path=str(path), kind=kind, description=_NOT_OPENED[kind], size=size, sha256=content_hash(path))
@@ -87,17 +89,17 @@ def _safetensors(path: Path) -> Inspection:
 
 
 def _picture(path: Path) -> Inspection:
-    text = read_text(path)
-    made_here = "fictile" in text
+    header = read_picture_header(path)
+    origin = "that Fictile made, with its recipe" if "fictile" in header.text else "without a recipe"
     return Inspection(
         path=str(path),
         kind="picture",
-        description="a PNG picture that Fictile made, with its recipe"
-        if made_here
-        else "a PNG picture without a recipe",
+        description=f"a {header.format} picture {origin}",
         size=path.stat().st_size,
+        width=header.width,
+        height=header.height,
         sha256=content_hash(path),
-        about=text,
+        about=header.text,
     )
 
 
@@ -105,26 +107,40 @@ def _folder(path: Path) -> Inspection:
     if (path / MODEL).exists():
         model = read_model_file(path)
         headers = [read_header(path / name) for name in (VAE, UNET, TEXT)]
-        about = asdict(model)
-        description = "a model folder of Fictile"
-        return _of_headers(path, headers, kind="model", description=description, space=model.space.id, about=about)
+        return _of_headers(
+            path,
+            headers,
+            kind="model",
+            description="a model folder of Fictile",
+            sha256=hash_parts(path).model,
+            space=model.space.id,
+            about=asdict(model),
+        )
     if (path / CONFIG).exists():
         config = read_config(path)
         headers = [read_header(path / WEIGHTS)]
         space = _space(parse_about(headers[0], path / WEIGHTS) or {})
         description = f"a diffusers folder with {config['_class_name']}"
         return _of_headers(path, headers, kind="diffusers", description=description, space=space, about=config)
-    raise RequestError(f"{path} is a folder with neither {MODEL} nor {CONFIG}; give a file or a model folder")
+    raise RequestError(f"{path} is a folder with neither {MODEL} nor {CONFIG}; give a file or a model folder.")
 
 
 def _of_headers(
-    path: Path, headers: list[Header], *, kind: str, description: str, space: str | None, about: Mapping[str, Any]
+    path: Path,
+    headers: list[Header],
+    *,
+    kind: str,
+    description: str,
+    space: str | None,
+    about: Mapping[str, Any],
+    sha256: str | None = None,
 ) -> Inspection:
     return Inspection(
         path=str(path),
         kind=kind,
         description=description,
         size=sum(header.size for header in headers),
+        sha256=sha256,
         parameters=sum(_parameters(header) for header in headers),
         dtype=_dtype(*headers),
         space=space,

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
-from fictile.checkpoint.fields import from_json
+from fictile.checkpoint.fields import few, from_json
 from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.header import Header, read_header
 from fictile.denoiser import UNet, UNetSpec
@@ -121,10 +121,10 @@ def read_about(path: FilePath, kind: Kind) -> tuple[dict[str, object], Header]:
     if about is None:
         raise RequestError(
             f"{path} is a safetensors file with {len(header.tensors)} tensors that Fictile did not write; "
-            f"give {_ARTICLES[kind]} saved by Fictile"
+            f"give {_ARTICLES[kind]} saved by Fictile."
         )
     if about["kind"] != kind:
-        raise RequestError(f"{path} holds {_ARTICLES[about['kind']]}, but {_ARTICLES[kind]} was expected")
+        raise RequestError(f"{path} holds {_ARTICLES[about['kind']]}, but {_ARTICLES[kind]} was expected.")
     return about, header
 
 
@@ -136,11 +136,11 @@ def parse_about(header: Header, path: FilePath) -> dict[str, Any] | None:
         about = json.loads(header.metadata[KEY])
         known = about["version"] == VERSION and about["kind"] in get_args(Kind)
     except (ValueError, TypeError, LookupError, RecursionError):
-        raise RequestError(f"{path} is damaged: what it says of itself is not readable; save it again") from None
+        raise RequestError(f"{path} is damaged: what it says of itself is not readable; save it again.") from None
     if not known:
         raise RequestError(
             f"{path} is of kind {about['kind']!r} and version {about['version']!r}, which this version of Fictile does "
-            "not know; open it with a newer one"
+            "not know; open it with a newer one."
         )
     return about
 
@@ -156,12 +156,12 @@ def build(make: Callable[[], Network], header: Header, path: FilePath) -> Networ
         with torch.device("meta"):
             network = make()
     except (ArithmeticError, TypeError, ValueError) as error:
-        raise RequestError(f"the spec in {path} describes no network that can be built ({error})") from None
+        raise RequestError(f"The spec in {path} describes no network that can be built ({error}).") from None
     _check_names(network, header, path)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise RequestError(f"{path} cannot be read ({error}); copy or download it again") from None
+        raise RequestError(f"{path} cannot be read ({error}); copy or download it again.") from None
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     return network.eval()
 
@@ -172,18 +172,14 @@ def _check_names(network: nn.Module, header: Header, path: FilePath) -> None:
     missing = [name for name in expected if name not in header.tensors]
     unexpected = [name for name in header.tensors if name not in expected]
     if missing or unexpected:
-        problems = [f"{what} {_few(names)}" for what, names in (("lacks", missing), ("has", unexpected)) if names]
-        raise RequestError(f"{path} does not fit its spec: it {' and '.join(problems)}; get an unchanged copy")
+        problems = [f"{what} {few(names)}" for what, names in (("lacks", missing), ("has", unexpected)) if names]
+        raise RequestError(f"{path} does not fit its spec: it {' and '.join(problems)}; get an unchanged copy.")
     for name, shape in expected.items():
         if header.tensors[name].shape != shape:
             raise RequestError(
                 f"{path} does not fit its spec: {name} is {header.tensors[name].shape}, not {shape}; "
-                "get an unchanged copy"
+                "get an unchanged copy."
             )
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more tensors" if len(names) > 3 else "")
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -191,7 +187,7 @@ def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     if not stored.isfinite().all():
         raise RequestError(
             f"{name} has values that {str(dtype).removeprefix('torch.')} cannot hold "
-            f"(largest {tensor.abs().max().item():.3g}); save in float32, or train again if it is not finite"
+            f"(largest {tensor.abs().max().item():.3g}); save in float32, or train again if it is not finite."
         )
     return stored
 

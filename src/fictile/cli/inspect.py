@@ -49,7 +49,7 @@ def _parsed(value: object) -> object:
         return value
     try:
         return json_format.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

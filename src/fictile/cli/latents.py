@@ -29,7 +29,7 @@ def encode(
     """
     path = destinations(output, picture.stem, SUFFIX)[0]
     if not path.name.endswith(SUFFIX):
-        raise RequestError(f"{path} is no name for a latent; end it in {SUFFIX}")
+        raise RequestError(f"{path} is no name for a latent; end it in {SUFFIX}.")
     with Work.shown() as work:
         work.stage("Starting")
         from fictile.files import check_folder
@@ -70,7 +70,7 @@ def decode(
         work.stage("Starting")
         from fictile.latent import Latent
         from fictile.model import load
-        from fictile.picture import check_writable, save_picture
+        from fictile.picture import check_writable
 
         check_writable(path)
         content = Latent.load(latent)
@@ -78,7 +78,7 @@ def decode(
         maker = load(model, device=device, precision=precision)
         work.stage("Decoding")
         picture = maker.decode(content)
-    save_picture(picture.pixels, path)
+    picture.save(path)
     if json:
         write_json({"path": str(path), "space": content.space.id, "width": picture.width, "height": picture.height})
     say(f"{path}  {picture.width}x{picture.height}")

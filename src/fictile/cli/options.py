@@ -62,5 +62,5 @@ def height_and_width(text: str) -> tuple[int, int]:
     """
     width, *more = sides = text.lower().split("x")
     if len(more) > 1 or not all(side.isascii() and side.isdecimal() for side in sides):
-        raise RequestError(f"{text!r} is no size; write WIDTHxHEIGHT, such as 256x192, or one number for a square")
+        raise RequestError(f"{text!r} is no size; write WIDTHxHEIGHT, such as 256x192, or one number for a square.")
     return int(more[0] if more else width), int(width)

@@ -26,14 +26,14 @@ def roundtrip(
     decibels (higher is closer), SSIM (1 is equal), the mean colour difference
     CIEDE2000 (about 1 is just visible), the mean shift of red, green and blue.
     """
-    path = destinations(output, f"{picture.stem}-roundtrip", ".png")[0]
+    path = destinations(output, f"{picture.stem}-roundtrip", ".png", beside=".json")[0]
     numbers = path.with_suffix(".json")
     with Work.shown() as work:
         work.stage("Starting")
         from fictile import fidelity
         from fictile.files import check_folder, written_whole
         from fictile.model import load
-        from fictile.picture import check_writable, load_picture, save_picture
+        from fictile.picture import check_writable, load_picture
 
         check_writable(path)
         check_folder(numbers)
@@ -41,9 +41,9 @@ def roundtrip(
         work.stage("Loading the model")
         maker = load(model, device=device, precision=precision)
         work.stage("Encoding, decoding, measuring")
-        trip = fidelity.roundtrip(maker, original)
+        trip = fidelity.roundtrip(original, maker)
     report = {"picture": str(picture), "reconstruction": str(path), **trip.figures()}
-    save_picture(trip.reconstruction.pixels, path)
+    trip.reconstruction.save(path)
     with written_whole(numbers) as temporary:
         temporary.write_text(json_format.dumps(report, indent=2) + "\n", encoding="utf-8")
     if json:

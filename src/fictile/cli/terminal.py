@@ -63,21 +63,22 @@ class Work:
         with work._progress:
             yield work
 
-    def stage(self, name: str, steps: int | None = None) -> None:
-        """Go over to the next stage; without a number of steps a pulse shows that it lives."""
+    def stage(self, name: str) -> None:
+        """Go over to the next stage; a pulse shows that it lives."""
         for task in self._progress.task_ids:
             self._progress.remove_task(task)
-        self._progress.add_task(name, total=steps, count="")
+        self._progress.add_task(name, total=None, count="")
 
     def denoising(self, steps: int, strength: float = 1.0) -> Callable[[int, object, object, object], None]:
-        """Go over to the steps of a sampler, which makes the last round(steps * strength); returns its callback."""
-        made = max(1, round(steps * strength))
-        self.stage("Denoising", made)
+        """Go over to a sampler's steps; returns its callback. It makes the last round(steps * strength) of them, which
+        is counted once it is at work: before that nobody has looked whether these are numbers to count with.
+        """
+        self.stage("Denoising")
 
         def evaluated(index: int, *_: object) -> None:
-            done = index + 1
+            made, done = max(1, round(steps * strength)), index + 1
             if done < made:
-                self._progress.update(self._progress.task_ids[-1], completed=done, count=f"{done}/{made}")
+                self._progress.update(self._progress.task_ids[-1], completed=done, total=made, count=f"{done}/{made}")
             else:
                 self.stage("Decoding")
 

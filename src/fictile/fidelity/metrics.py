@@ -48,7 +48,7 @@ def ssim(reference: Float[Tensor, "3 h w"], other: Float[Tensor, "3 _ _"]) -> fl
     height, width, _ = before.shape
     if min(height, width) < SSIM_WINDOW:
         raise RequestError(
-            f"a picture of {width}x{height} is too small to compare: give one of at least {SSIM_WINDOW}x{SSIM_WINDOW}"
+            f"A picture of {width}x{height} is too small to compare: give one of at least {SSIM_WINDOW}x{SSIM_WINDOW}."
         )
     similarity = structural_similarity(
         before, after, data_range=1.0, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
@@ -79,8 +79,8 @@ def _unit(
     if reference.shape != other.shape:
         (_, height, width), (_, other_height, other_width) = reference.shape, other.shape
         raise RequestError(
-            f"a picture of {width}x{height} cannot be compared with one of {other_width}x{other_height}: "
-            "give two of the same size"
+            f"A picture of {width}x{height} cannot be compared with one of {other_width}x{other_height}: "
+            "give two of the same size."
         )
     before, after = ((pixels.detach().cpu().double().numpy() + 1) / 2 for pixels in (reference, other))
     return before.transpose(1, 2, 0), after.transpose(1, 2, 0)

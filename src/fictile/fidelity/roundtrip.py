@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from fictile.fidelity.metrics import ColourShift, colour_shift, psnr, ssim
 from fictile.latent import Latent
-from fictile.picture import Picture
+from fictile.model import load
+from fictile.picture import Picture, load_picture
 
 
 @runtime_checkable
@@ -41,12 +43,15 @@ class RoundTrip:
         }
 
 
-def roundtrip(codec: Codec, picture: Picture) -> RoundTrip:
-    """Encode the picture, decode it again and measure what was lost.
+def roundtrip(picture: str | Path | Picture, codec: Codec | None = None) -> RoundTrip:
+    """Encode the picture, by the packaged model if no codec is given, decode it again and measure what was lost.
 
     Raises:
-        RequestError: The picture is too small to measure (see `ssim`).
+        RequestError: The picture cannot be read, or is too small to measure (see `ssim`).
     """
+    if not isinstance(picture, Picture):
+        picture = load_picture(picture)
+    codec = codec or load()
     latent = codec.encode(picture)
     reconstruction = codec.decode(latent)
     return RoundTrip(

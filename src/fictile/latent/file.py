@@ -46,11 +46,11 @@ def read_latent(path: str | PathLike[str]) -> tuple[Float[Tensor, "b c h w"], He
             return file.get_tensor(TENSOR).clone(), header  # a copy: the file may change while it is mapped
     except OSError as error:
         raise RequestError(
-            f"{path} cannot be read ({error.strerror or error}); give the path of a .latent.safetensors file"
+            f"{path} cannot be read ({error.strerror or error}); give the path of a .latent.safetensors file."
         ) from error
     except SafetensorError as error:
         raise RequestError(
-            f"{path} is no whole .latent.safetensors file ({error}); encode the picture again or give another file"
+            f"{path} is no whole .latent.safetensors file ({error}); encode the picture again or give another file."
         ) from error
 
 
@@ -60,14 +60,16 @@ def parse_header(path: str | PathLike[str], metadata: dict[str, str]) -> Header:
         fields: dict[str, Any] = json.loads(metadata.get("fictile", "{}"))
         kind, version = fields.get("kind", "safetensors of another program"), fields.get("version")
         if kind != KIND:
-            raise RequestError(f"{path} is of the kind '{kind}', not '{KIND}'; give a file that `fictile encode` wrote")
+            raise RequestError(f"{path} is of the kind '{kind}', not '{KIND}'; give one that `fictile encode` wrote.")
         if version != VERSION:
-            raise RequestError(f"{path} has format version {version}, but {VERSION} is known here; update Fictile")
+            raise RequestError(f"{path} has format version {version}, but {VERSION} is known here; update Fictile.")
         space, size, vae = fields["space"], fields["size"], fields["vae"]
+        if size is not None and min(size) < 1:
+            raise ValueError(f"a size of {size}")
         return Header(
             space=LatentSpace(id=str(space["id"]), channels=int(space["channels"]), factor=int(space["factor"])),
-            size=(int(size[0]), int(size[1])) if size else None,
+            size=(int(size[0]), int(size[1])) if size is not None else None,
             vae=str(vae) if vae else None,
         )
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise RequestError(f"{path} has a damaged header ({error}); encode the picture again") from error
+        raise RequestError(f"{path} has a damaged header ({error}); encode the picture again.") from error

@@ -31,16 +31,16 @@ class Latent:
     def __post_init__(self) -> None:
         if self.data.ndim != 4 or self.data.shape[1] != self.space.channels:
             raise RequestError(
-                f"the data of this latent have shape {tuple(self.data.shape)}; "
-                f"a latent of {self.space} has shape (batch, {self.space.channels}, height, width)"
+                f"The data of this latent have shape {tuple(self.data.shape)}; "
+                f"a latent of {self.space} has shape (batch, {self.space.channels}, height, width)."
             )
 
     def check(self, space: LatentSpace) -> None:
         """Raises SpaceMismatch unless this latent lives in `space`."""
         if self.space != space:
             raise SpaceMismatch(
-                f"this latent lives in {self.space}, but {space} was expected: decode it with the autoencoder of "
-                f"{self.space.id}, then encode the picture with that of {space.id}"
+                f"This latent lives in {self.space}, but {space} was expected: decode it with the autoencoder of "
+                f"{self.space.id}, then encode the picture with that of {space.id}."
             )
 
     def __add__(self, other: "Latent") -> "Latent":
@@ -93,8 +93,8 @@ class Latent:
         other.check(self.space)
         if other.data.shape[2:] != self.data.shape[2:] or 1 < len(other) != len(self) > 1:
             raise RequestError(
-                f"latents of shape {tuple(self.data.shape)} and {tuple(other.data.shape)} met; "
-                "combine latents of pictures of one size, and as many of one as of the other (or just one)"
+                f"Latents of shape {tuple(self.data.shape)} and {tuple(other.data.shape)} met; "
+                "combine latents of pictures of one size, and as many of one as of the other (or just one)."
             )
         size = self.size if self.size == other.size else None
         vae = self.vae if self.vae == other.vae else None

@@ -1,29 +1,11 @@
 """Pixels as the networks see them, and as files keep them."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from fictile.errors import FictileError
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One RGB picture in memory."""
-
-    pixels: Float[Tensor, "3 h w"]  # float32, -1 is black and 1 is full
-    had_alpha: bool = False  # the file had an alpha channel; what it let through is white here
-
-    @property
-    def height(self) -> int:
-        return self.pixels.shape[-2]
-
-    @property
-    def width(self) -> int:
-        return self.pixels.shape[-1]
 
 
 def from_uint8(array: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 h w"]:

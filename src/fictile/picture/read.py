@@ -4,23 +4,39 @@ import struct
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from fictile.errors import RequestError
-from fictile.picture.pixels import Picture, from_uint8
+from fictile.picture.picture import Picture
+from fictile.picture.pixels import from_uint8
 
 # What Pillow raises for a damaged file: OSError where it is truncated, SyntaxError for broken PNG chunks, RuntimeError
 # from its AVIF decoder, the others from parsers that run off the end of their data.
 _DAMAGED = (OSError, SyntaxError, RuntimeError, ValueError, EOFError, IndexError, struct.error)
 
 
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, range(5, 9)  # the EXIF tag, and those of its values that swap the two sides
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureHeader:
+    """What a picture file says before its pixels are looked at."""
+
+    format: str  # Pillow's name: "PNG", "JPEG", "WEBP", ...
+    height: int  # upright, as `load_picture` gives it
+    width: int
+    text: dict[str, str]  # the text chunks of a PNG (tEXt, zTXt and iTXt alike); empty for every other format
+
+
 def load_picture(path: str | Path) -> Picture:
     """Read the first frame of a picture file as RGB, turned upright as its EXIF orientation says.
 
-    Depths above 8 bit are rounded to 8. Transparent pixels are composited over white, and `Picture.had_alpha` says so.
+    Grey of 16 bit is rounded to 8; of colours with 16 bit per channel Pillow only gives the upper 8, so that they are
+    cut off instead. Transparent pixels are composited over white, and `Picture.had_alpha` says so.
     Raises RequestError for what is missing, no picture, damaged, or so large that it must be a decompression bomb.
     """
     with _opened(path) as image:
@@ -29,13 +45,23 @@ def load_picture(path: str | Path) -> Picture:
     return Picture(from_uint8(array), had_alpha)
 
 
-def read_text(path: str | Path) -> dict[str, str]:
-    """The text chunks of a PNG (tEXt, zTXt and iTXt alike); empty for every other kind of picture.
-
-    Raises RequestError as `load_picture` does.
-    """
+def read_picture_header(path: str | Path) -> PictureHeader:
+    """Format, size and text of a picture file. Raises RequestError as `load_picture` does."""
     with _opened(path) as image:
-        return {str(k): str(v) for k, v in image.text.items()} if isinstance(image, PngImagePlugin.PngImageFile) else {}
+        text = image.text if isinstance(image, PngImagePlugin.PngImageFile) else {}
+        on_its_side = image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+        width, height = reversed(image.size) if on_its_side else image.size
+        return PictureHeader(
+            format=image.format or "unknown",
+            height=height,
+            width=width,
+            text={str(key): str(value) for key, value in text.items()},
+        )
+
+
+def read_text(path: str | Path) -> dict[str, str]:
+    """The text chunks of a PNG; empty for every other format. Raises RequestError as `load_picture` does."""
+    return read_picture_header(path).text
 
 
 @contextmanager

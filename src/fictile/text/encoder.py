@@ -23,8 +23,8 @@ class TextEncoder:
             given, expected = getattr(self.tokenizer, name), getattr(self.network.spec, name)
             if given != expected:
                 raise RequestError(
-                    f"the tokenizer's {name} is {given} and the text transformer's is {expected}: "
-                    "use the tokenizer that the transformer was trained with"
+                    f"The tokenizer's {name} is {given} and the text transformer's is {expected}: "
+                    "use the tokenizer that the transformer was trained with."
                 )
 
     def encode(self, texts: Sequence[str]) -> tuple[Float[Tensor, "b n d"], Float[Tensor, "b p"]]:

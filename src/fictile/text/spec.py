@@ -10,7 +10,7 @@ from fictile.errors import RequestError
 class TextSpec:
     """The text transformer of CLIP (arXiv 2103.00020), in numbers.
 
-    Raises RequestError when the width cannot be shared out among the heads.
+    Raises RequestError for a number below 1, or when the width cannot be shared out among the heads.
     """
 
     vocabulary: int = 49408
@@ -25,7 +25,9 @@ class TextSpec:
     pad: int = 49407
 
     def __post_init__(self) -> None:
+        if min(self.vocabulary, self.width, self.layers, self.heads, self.context) < 1:
+            raise RequestError(f"{self} has a number below 1: give whole numbers from 1 on.")
         if self.width % self.heads:
             raise RequestError(
-                f"a text width of {self.width} does not divide by {self.heads} heads: choose a multiple of {self.heads}"
+                f"A text width of {self.width} does not divide by {self.heads} heads: choose a multiple of those."
             )

@@ -29,7 +29,7 @@ class Tokenizer:
         begin, end, pad = (tokens.token_to_id(token) for token in (BEGIN, END, PAD))
         if padding is None or padding["length"] is None or begin is None or end is None or pad is None:
             raise RequestError(
-                f"the tokenizer has no fixed length or lacks {BEGIN}, {END} or {PAD}: name a file that Fictile wrote"
+                f"The tokenizer has no fixed length or lacks {BEGIN}, {END} or {PAD}: name a file that Fictile wrote."
             )
         tokens.encode_special_tokens = True  # in a text they are ordinary characters
         self._tokens = tokens
@@ -46,10 +46,10 @@ class Tokenizer:
         """
         if vocabulary < SMALLEST_VOCABULARY:
             raise RequestError(
-                f"a vocabulary of {vocabulary} cannot hold every byte: ask for {SMALLEST_VOCABULARY} or more"
+                f"A vocabulary of {vocabulary} cannot hold every byte: ask for {SMALLEST_VOCABULARY} or more."
             )
         if context < 3:
-            raise RequestError(f"a context of {context} holds no token between begin and end: ask for 3 or more")
+            raise RequestError(f"A context of {context} holds no token between begin and end: ask for 3 or more.")
         tokens = tokenizers.Tokenizer(models.BPE())
         tokens.normalizer = normalizers.Sequence(
             [normalizers.Lowercase(), normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
@@ -78,7 +78,7 @@ class Tokenizer:
             tokens = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
             raise RequestError(
-                f"{path} cannot be read as a tokenizer ({error}): name a tokenizer.json that Fictile wrote"
+                f"{path} cannot be read as a tokenizer ({error}): name a tokenizer.json that Fictile wrote."
             ) from error
         return cls(tokens)
 
@@ -99,7 +99,7 @@ class Tokenizer:
         if excess > 0:
             room = self.context - 2
             raise RequestError(
-                f"the prompt has {room + excess} tokens, this model takes {room}: shorten it by {excess}"
+                f"The prompt has {room + excess} tokens, this model takes {room}: shorten it by {excess}."
             )
         return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), self.context)
 

@@ -11,15 +11,16 @@ import torch
 
 from fictile.autoencoder import Posterior
 from fictile.checkpoint import load_model
-from fictile.errors import RequestError
+from fictile.denoiser import UNetSpec
+from fictile.errors import RequestError, SpaceMismatch
 from fictile.model import load
 from fictile.schedule import DDPM, Flow
-from fictile.training import train_denoiser
+from fictile.training import train_denoiser, train_vae
 from fictile.training.denoiser import draw_captions, loss_weights, prompts_of, random_times
 from fictile.training.folder import Entry, Pictures
 from fictile.training.latents import LatentCache
 
-from .tiny_runs import SIZE, denoiser_options, denoiser_trainee
+from .tiny_runs import SIZE, denoiser_options, denoiser_trainee, vae_options
 
 
 def test_it_learns_four_latents(data: Path, vae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +46,31 @@ def test_the_exported_model_makes_pictures(data: Path, vae: Path, tmp_path: Path
     assert (parts.defaults.size, parts.defaults.guidance) == ((SIZE, SIZE), 3.0)
     (picture,) = load(folder).generate("a fox", seed=1)
     assert picture.pixels.shape[-2:] == (SIZE, SIZE)
+
+
+def test_a_model_is_trained_on_from_where_it_stands(data: Path, vae: Path, tmp_path: Path) -> None:
+    model = train_denoiser(denoiser_options(data, tmp_path / "first", vae, steps=2))
+    wider = UNetSpec(widths=(32, 64), layers=1, depth=(0, 1), heads=(1, 2), groups=8)
+    trainee = denoiser_trainee(denoiser_options(data, tmp_path / "second", vae, init=model, spec=wider))
+    parts = load_model(model)
+    assert trainee.unet.spec == parts.denoiser.network.spec
+    for ours, before in ((trainee.unet, parts.denoiser.network), (trainee.text, parts.text.network)):
+        for name, weight in before.state_dict().items():
+            torch.testing.assert_close(ours.state_dict()[name], weight, rtol=0, atol=0)
+    before = trainee.unet.conv_in.weight.clone()
+    trainee.step(0)
+    assert not torch.equal(trainee.unet.conv_in.weight, before)
+    assert trainee.tokenizer.encode(["a fox"]).equal(parts.text.tokenizer.encode(["a fox"]))
+
+
+def test_a_model_of_another_kind_is_not_trained_on_from(data: Path, vae: Path, tmp_path: Path) -> None:
+    model = train_denoiser(denoiser_options(data, tmp_path / "first", vae, steps=1))
+    with pytest.raises(RequestError, match="predicts 'flow', but the objective is 'v'"):
+        train_denoiser(denoiser_options(data, tmp_path / "second", vae, init=model, objective="v"))
+    other = train_vae(vae_options(data, tmp_path / "vae", steps=1, seed=7))
+    with pytest.raises(SpaceMismatch, match="own VAE"):
+        train_denoiser(denoiser_options(data, tmp_path / "second", other, init=model))
+    assert not (tmp_path / "second").exists()
 
 
 def test_a_size_that_does_not_fit_is_refused_before_anything_is_written(data: Path, vae: Path, tmp_path: Path) -> None:

@@ -208,6 +208,12 @@ def train_denoiser(
     vae: Annotated[
         Path, typer.Option(metavar="FILE", help="The autoencoder whose latents it learns.", show_default=False)
     ],
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="A model to train on from: its networks, its tokenizer.", show_default=False
+        ),
+    ] = None,
     name: Name = DENOISER["name"],
     size: Size = DENOISER["size"],
     steps: Steps = DENOISER["steps"],
@@ -275,6 +281,7 @@ def train_denoiser(
         data=data,
         output=output,
         vae=vae,
+        init=init,
         name=name,
         size=size,
         steps=steps,

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from fictile.autoencoder import KLAutoencoder
-from fictile.checkpoint import Defaults, Parts, load_autoencoder, save_model
+from fictile.checkpoint import Defaults, Parts, load_autoencoder, load_model, save_model
 from fictile.denoiser import Conditioning, Denoiser, Guidance, UNet, guide
 from fictile.engine import Runtime
 from fictile.errors import RequestError, SpaceMismatch
@@ -42,11 +42,11 @@ def train_denoiser(options: DenoiserTraining) -> Path:
         FictileError: training diverged.
     """
     runtime, autoencoder = options.runtime(), load_autoencoder(options.vae)
-    multiple = autoencoder.space.factor * options.spec.multiple
-    if options.size % multiple:
-        raise RequestError(f"size is {options.size}; for this VAE and U-Net it must be a multiple of {multiple}.")
     train, heldout = open_folder(options.data, options.size)
     trainee = DenoiserTrainee(options, autoencoder, train, heldout, runtime)
+    multiple = autoencoder.space.factor * trainee.unet.spec.multiple
+    if options.size % multiple:
+        raise RequestError(f"size is {options.size}; for this VAE and U-Net it must be a multiple of {multiple}.")
     about = open_run(options, (train, heldout), spec=trainee.unet.spec, text=trainee.text.spec)
     trainee.prepare()
     run(trainee, options, about)
@@ -73,19 +73,49 @@ class DenoiserTrainee:
         self.prompts = prompts_of(options, train)
         self.prediction: Prediction
         self.schedule, self.prediction = objective(options)
-        self.tokenizer = tokenizer_of(options, train)
         torch.manual_seed(options.seed)
-        special = {name: getattr(self.tokenizer, name) for name in ("vocabulary", "begin", "end", "pad")}
-        channels, width = autoencoder.space.channels, options.text.width
-        spec = dataclasses.replace(options.spec, in_channels=channels, out_channels=channels, context_width=width)
-        unet = UNet(spec).to(runtime.device)
+        if options.init:
+            unet, text = self._given(options.init)
+        else:
+            unet, text = self._new()
+        unet, self.text = unet.to(runtime.device), text.network.to(runtime.device)
         self.unet = unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] # torch lacks this overload
-        self.text = TextTransformer(dataclasses.replace(options.text, **special)).to(runtime.device)
+        self.tokenizer = text.tokenizer
         self.optimiser = Optimiser([self.unet, self.text], options)
         self.unet_ema, self.text_ema = EMA(self.unet, options.ema), EMA(self.text, options.ema)
         mirrorings = (False, True) if options.flip else (False,)
         self.caches = [self._cache(train, mirrored=mirrored) for mirrored in mirrorings]
         self.measured = self._cache(dataclasses.replace(heldout, entries=heldout.entries[:MEASURED]), mirrored=False)
+
+    def _new(self) -> tuple[UNet, TextEncoder]:
+        """Random networks of the options' specs, fitted to the VAE and to a tokenizer of the captions."""
+        tokenizer = tokenizer_of(self.options, self.train)
+        special = {name: getattr(tokenizer, name) for name in ("vocabulary", "begin", "end", "pad")}
+        text = TextTransformer(dataclasses.replace(self.options.text, **special))
+        channels, width = self.autoencoder.space.channels, self.options.text.width
+        spec = dataclasses.replace(self.options.spec, in_channels=channels, out_channels=channels, context_width=width)
+        return UNet(spec), TextEncoder(tokenizer, text)
+
+    def _given(self, folder: Path) -> tuple[UNet, TextEncoder]:
+        """The networks of a model folder.
+
+        Raises:
+            SpaceMismatch: that model has another VAE.
+            RequestError: it predicts something else, or there is no such model.
+        """
+        model = load_model(folder)
+        denoiser, space = model.denoiser, self.autoencoder.space
+        if denoiser.space != space:
+            raise SpaceMismatch(
+                f"{folder} draws latents of {denoiser.space}, but {self.options.vae} makes those of {space}; "
+                "train on with the model's own VAE."
+            )
+        if denoiser.prediction != self.prediction:
+            raise RequestError(
+                f"{folder} predicts {denoiser.prediction!r}, but the objective is {self.options.objective!r}; "
+                "train on with the model's own objective."
+            )
+        return denoiser.network.train(), TextEncoder(model.text.tokenizer, model.text.network.train())
 
     def _cache(self, pictures: Pictures, *, mirrored: bool) -> LatentCache:
         return LatentCache(self.options.output / "latents", self.autoencoder, pictures, mirrored=mirrored)

@@ -95,6 +95,7 @@ class DenoiserTraining(Training):
     """How a U-Net and its text transformer are trained on the latents of one VAE."""
 
     vae: Path
+    init: Path | None = None  # a model folder to train on from; its networks and tokenizer take the place of new ones
     steps: int = 50_000
     batch: int = 32
     spec: UNetSpec = field(

@@ -102,7 +102,8 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path, content: bytes, kind: st
 def test_every_answer_is_plain_json(tmp_path: Path) -> None:
     folder = tiny_folder(tmp_path)
     for path in (folder, folder / "unet.safetensors", folder / "tokenizer.json"):
-        json.dumps(asdict(inspect_file(path)))
+        answer = json.loads(json.dumps(asdict(inspect_file(path))))
+        assert answer["path"] == str(path)
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {

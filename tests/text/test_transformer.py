@@ -57,7 +57,7 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
 
 
 @torch.no_grad()
-def compare(ours: TextTransformer, theirs: Any, ids: Int64[Tensor, "b n"], theirs_pooled: str) -> None:
+def assert_equal(ours: TextTransformer, theirs: Any, ids: Int64[Tensor, "b n"], theirs_pooled: str) -> None:
     # transformers 5 names a text model without projection without its prefix, transformers 4 and every file with it
     prefixed = any(name.startswith("text_model.") for name in theirs.state_dict())
     names = {name: name if prefixed else name.removeprefix("text_model.") for name in ours.state_dict()}
@@ -74,23 +74,23 @@ def compare(ours: TextTransformer, theirs: Any, ids: Int64[Tensor, "b n"], their
 @pytest.mark.parametrize("pad", [59, 0, 2])
 def test_equals_transformers(activation: Any, pad: int) -> None:
     spec = replace(TINY, activation=activation, pad=pad)
-    compare(random_network(spec), CLIPTextModel(their_config(spec)), prompts(spec), "pooler_output")
+    assert_equal(random_network(spec), CLIPTextModel(their_config(spec)), prompts(spec), "pooler_output")
 
 
 @pytest.mark.parametrize("activation", ["quick_gelu", "gelu"])
 def test_equals_transformers_with_projection(activation: Any) -> None:
     spec = replace(TINY, activation=activation, projection=20)
-    compare(random_network(spec), CLIPTextModelWithProjection(their_config(spec)), prompts(spec), "text_embeds")
+    assert_equal(random_network(spec), CLIPTextModelWithProjection(their_config(spec)), prompts(spec), "text_embeds")
 
 
 def test_pools_where_historic_files_pool() -> None:
     """Their config gives end as 2, which makes transformers pool at the largest id, as OpenAI's code does."""
-    compare(random_network(TINY), CLIPTextModel(their_config(TINY, end=2)), prompts(TINY), "pooler_output")
+    assert_equal(random_network(TINY), CLIPTextModel(their_config(TINY, end=2)), prompts(TINY), "pooler_output")
 
 
 def test_pools_at_the_first_end_also_when_it_is_not_the_largest_id() -> None:
     spec = replace(TINY, begin=0, end=1, pad=2)
-    compare(random_network(spec), CLIPTextModel(their_config(spec)), prompts(spec), "pooler_output")
+    assert_equal(random_network(spec), CLIPTextModel(their_config(spec)), prompts(spec), "pooler_output")
 
 
 @pytest.mark.parametrize(

@@ -178,8 +178,9 @@ def test_the_options_file_tells_of_the_last_start(data: Path, tmp_path: Path) ->
 def test_the_same_data_from_elsewhere_go_on(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train_vae(vae_options(data, tmp_path, steps=1))
     monkeypatch.chdir(data.parent)
-    train_vae(vae_options(Path(data.name), tmp_path, steps=1))
-    train_vae(vae_options(copytree(data, tmp_path / "copy"), tmp_path, steps=1))
+    train_vae(vae_options(Path(data.name), tmp_path, steps=2))
+    train_vae(vae_options(copytree(data, tmp_path / "copy"), tmp_path, steps=3))
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
 
 
 @pytest.mark.parametrize("part", ["train", "heldout"])

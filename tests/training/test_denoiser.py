@@ -30,7 +30,7 @@ def test_it_learns_four_latents(data: Path, vae: Path, tmp_path: Path, monkeypat
     )
     four = torch.tensor([[1.5, -1, 0, 1], [-1.5, 1, 1, 0], [0, 1.5, -1, -1], [0, -1.5, 0, 0]])
 
-    def posterior(cache: LatentCache, indices: Sequence[int]) -> Posterior:
+    def posterior(cache: LatentCache, indices: Sequence[int], mirrored: None) -> Posterior:
         mean = four[torch.tensor(indices) % 4][:, :, None, None].expand(-1, -1, 8, 8)
         return Posterior(mean=mean, logvar=torch.full_like(mean, -30), space=cache.autoencoder.space)
 
@@ -124,6 +124,21 @@ def test_times_of_a_flow_are_logit_normal_around_the_shift(shift: float) -> None
     logit = t.double().logit()
     assert logit.mean().item() == pytest.approx(math.log(shift), abs=0.03)
     assert logit.std().item() == pytest.approx(1, abs=0.03)
+
+
+def test_a_part_of_the_times_of_a_flow_is_even_and_reaches_pure_noise() -> None:
+    """A logit-normal puts one in 110 of its times above 0.97 at shift 3; an even draw, shifted, one in 12."""
+    shares = [
+        (random_times(Flow(shift=3.0), 40_000, torch.Generator().manual_seed(0), uniform=part) > 970)
+        .float()
+        .mean()
+        .item()
+        for part in (0.0, 0.5, 1.0)
+    ]
+    even = 1 - 0.97 / (3 - 2 * 0.97)  # 3u / (1 + 2u) is 0.97 at u = 0.97 / (3 - 2 * 0.97)
+    assert shares[2] == pytest.approx(even, abs=0.005)
+    assert shares[1] == pytest.approx((shares[0] + even) / 2, abs=0.005)
+    assert even > 8 * shares[0]
 
 
 def test_other_times_are_uniform() -> None:

@@ -33,12 +33,14 @@ def test_an_entry_has_one_caption_or_several_and_a_weight(folder: Path) -> None:
         "",
         {"file_name": "a.png", "captions": ["a fox", "ein Fuchs"], "text": "unused", "weight": 0.25, "other": 1},
         {"file_name": "a.png"},
+        {"file_name": "a.png", "flip": False},
     )
     path = folder / "a.png"
     assert read_entries(folder) == [
         Entry(path, ("a fox",)),
         Entry(path, ("a fox", "ein Fuchs"), 0.25),
         Entry(path, ("",)),
+        Entry(path, ("",), flip=False),
     ]
 
 
@@ -69,6 +71,7 @@ def test_pictures_without_metadata_have_no_captions(folder: Path) -> None:
         ({"file_name": "a.png", "weight": -1}, "has the weight -1.0; it must be a number of at least 0"),
         ({"file_name": "a.png", "weight": float("nan")}, "has the weight nan"),
         ({"file_name": "a.png", "weight": float("inf")}, "has the weight inf"),
+        ({"file_name": "a.png", "flip": "no"}, "has \"flip\": 'no'; it must be true, or false"),
     ],
 )
 def test_a_wrong_line_is_one_sentence_with_its_number(folder: Path, line: object, message: str) -> None:

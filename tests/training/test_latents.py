@@ -32,9 +32,9 @@ def entries(tmp_path: Path) -> Sequence[Entry]:
     return [Entry(path, ("",)) for path in paths]
 
 
-def filled(folder: Path, autoencoder: KLAutoencoder, pictures: Pictures, *, mirrored: bool = False) -> LatentCache:
+def filled(folder: Path, autoencoder: KLAutoencoder, pictures: Pictures, *, flip: bool = False) -> LatentCache:
     """A cache with every picture in it."""
-    cache = LatentCache(folder, autoencoder, pictures, mirrored=mirrored)
+    cache = LatentCache(folder, autoencoder, pictures, flip=flip)
     cache.fill()
     return cache
 
@@ -44,7 +44,8 @@ def test_a_cached_posterior_is_the_encoders(
     mirrored: bool, tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry]
 ) -> None:
     pictures = Pictures(entries, SIZE)
-    cached = filled(tmp_path / "latents", autoencoder, pictures, mirrored=mirrored).posterior([1, 0])
+    cache = filled(tmp_path / "latents", autoencoder, pictures, flip=mirrored)
+    cached = cache.posterior([1, 0], torch.tensor([True, True]) if mirrored else None)
     pixels = pictures.batch([1, 0])
     fresh = autoencoder.encode(pixels.flip(-1) if mirrored else pixels)
     assert cached.space == fresh.space
@@ -52,11 +53,24 @@ def test_a_cached_posterior_is_the_encoders(
     torch.testing.assert_close(cached.logvar, fresh.logvar, rtol=2**-10, atol=1e-3)
 
 
+def test_what_must_not_be_mirrored_is_encoded_once_and_as_it_is(
+    tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry]
+) -> None:
+    pictures = Pictures([entries[0], replace(entries[1], flip=False)], SIZE)
+    cache = filled(tmp_path / "latents", autoencoder, pictures, flip=True)
+    assert len(list((tmp_path / "latents").iterdir())) == 3
+    both = cache.posterior([0, 0, 1, 1], torch.tensor([False, True, False, True])).mean
+    assert not torch.equal(both[0], both[1])
+    assert torch.equal(both[2], both[3])
+    assert not pictures.mirrored([1] * 64, torch.Generator().manual_seed(0)).any()
+    assert 16 < pictures.mirrored([0] * 64, torch.Generator().manual_seed(0)).sum() < 48
+
+
 def test_the_key_is_made_of_all_that_shapes_the_latent(
     tmp_path: Path, autoencoder: KLAutoencoder, entries: Sequence[Entry]
 ) -> None:
     def key(vae: KLAutoencoder = autoencoder, size: int = SIZE, *, mirrored: bool = False) -> Path:
-        return LatentCache(tmp_path, vae, Pictures(entries, size), mirrored=mirrored).paths[0]
+        return LatentCache(tmp_path, vae, Pictures(entries, size), flip=True).paths[len(entries) * mirrored]
 
     channels = autoencoder.space.channels
     another = KLAutoencoder(autoencoder.network, Normalisation.identity(channels), autoencoder.name)

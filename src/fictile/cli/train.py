@@ -252,6 +252,9 @@ def train_denoiser(
     shift: Annotated[
         float, typer.Option(help="Of a flow: above 1, more of the noisy end.", rich_help_panel=LOSS)
     ] = DENOISER["shift"],
+    uniform_times: Annotated[
+        float, typer.Option(help="Part of a flow's training times drawn evenly.", rich_help_panel=LOSS)
+    ] = DENOISER["uniform_times"],
     min_snr: Annotated[float, typer.Option(help="Gamma of min-SNR, for v and eps.", rich_help_panel=LOSS)] = DENOISER[
         "min_snr"
     ],
@@ -306,6 +309,7 @@ def train_denoiser(
         text=TextSpec(vocabulary=vocabulary, width=text_width, layers=text_layers, heads=text_heads, context=context),
         objective=objective_of(objective),
         shift=shift,
+        uniform_times=uniform_times,
         min_snr=min_snr,
         caption_dropout=caption_dropout,
         prompts=prompts,

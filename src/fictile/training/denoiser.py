@@ -83,9 +83,8 @@ class DenoiserTrainee:
         self.tokenizer = text.tokenizer
         self.optimiser = Optimiser([self.unet, self.text], options)
         self.unet_ema, self.text_ema = EMA(self.unet, options.ema), EMA(self.text, options.ema)
-        mirrorings = (False, True) if options.flip else (False,)
-        self.caches = [self._cache(train, mirrored=mirrored) for mirrored in mirrorings]
-        self.measured = self._cache(dataclasses.replace(heldout, entries=heldout.entries[:MEASURED]), mirrored=False)
+        self.latents = self._cache(train, flip=options.flip)
+        self.measured = self._cache(dataclasses.replace(heldout, entries=heldout.entries[:MEASURED]))
 
     def _new(self) -> tuple[UNet, TextEncoder]:
         """Random networks of the options' specs, fitted to the VAE and to a tokenizer of the captions."""
@@ -117,21 +116,21 @@ class DenoiserTrainee:
             )
         return denoiser.network.train(), TextEncoder(model.text.tokenizer, model.text.network.train())
 
-    def _cache(self, pictures: Pictures, *, mirrored: bool) -> LatentCache:
-        return LatentCache(self.options.output / "latents", self.autoencoder, pictures, mirrored=mirrored)
+    def _cache(self, pictures: Pictures, *, flip: bool = False) -> LatentCache:
+        return LatentCache(self.options.output / "latents", self.autoencoder, pictures, flip=flip)
 
     def prepare(self) -> None:
         """Save the tokenizer and encode every picture, as far as it has not been done."""
         self.tokenizer.save(self.options.output / TOKENIZER)
-        for cache in (*self.caches, self.measured):
+        for cache in (self.latents, self.measured):
             cache.fill()
 
     def step(self, step: int) -> Metrics:
         """One step of both networks."""
         random = generator(self.options.seed, "denoiser", step)
         indices = self.train.draw(self.options.batch, random)
-        cache = self.caches[int(torch.randint(len(self.caches), (), generator=random))]
-        x0 = cache.posterior(indices).sample(random).data
+        mirrored = self.train.mirrored(indices, random) if self.options.flip else None
+        x0 = self.latents.posterior(indices, mirrored).sample(random).data
         captions = draw_captions([self.train.entries[index] for index in indices], self.options.caption_dropout, random)
         ids = self.tokenizer.encode(captions, truncate=True)
         loss = self._loss(self.unet, self.text, x0, ids, random)
@@ -149,7 +148,7 @@ class DenoiserTrainee:
         random: torch.Generator,
     ) -> Float[Tensor, ""]:
         device, dtype = self.runtime.device, self.runtime.dtype
-        time = random_times(self.schedule, len(x0), random)
+        time = random_times(self.schedule, len(x0), random, uniform=self.options.uniform_times)
         alpha, sigma = self.schedule.at(time)
         noise = torch.randn(x0.shape, generator=random)
         x = alpha[:, None, None, None] * x0 + sigma[:, None, None, None] * noise
@@ -180,7 +179,7 @@ class DenoiserTrainee:
                 x = SAMPLERS[SAMPLER](denoise, x, steps, noise=noise)
             rows.append(self.autoencoder.decode(Latent(x, self.autoencoder.space)).cpu())
         random = generator(self.options.seed, "heldout")
-        indices = range(len(self.measured.paths))
+        indices = range(len(self.measured.pictures))
         x0 = self.measured.posterior(indices).sample(random).data
         ids = self.tokenizer.encode([self.heldout.entries[index].captions[0] for index in indices], truncate=True)
         loss = self._loss(self.unet_ema.network, self.text_ema.network, x0, ids, random)
@@ -254,11 +253,20 @@ def objective(options: DenoiserTraining) -> tuple[Schedule, Prediction]:
             return DDPM(zero_terminal_snr=options.objective == "v"), options.objective
 
 
-def random_times(schedule: Schedule, count: int, random: torch.Generator) -> Float[Tensor, " b"]:
-    """Training times: logit-normal and shifted for flows (arXiv 2403.03206, section 3.1), uniform otherwise."""
-    if isinstance(schedule, Flow):
-        return schedule.spread(1000 * torch.randn(count, generator=random).sigmoid())
-    return torch.randint(schedule.steps, (count,), generator=random).float()
+def random_times(
+    schedule: Schedule, count: int, random: torch.Generator, *, uniform: float = 0.0
+) -> Float[Tensor, " b"]:
+    """Training times of a DDPM schedule, uniform; and of a flow, shifted.
+
+    Those of a flow are logit-normal (arXiv 2403.03206, section 3.1) but for a part `uniform`. A logit-normal thins out
+    towards its ends, and sampling starts at one of them, in pure noise. A network that hardly saw that level takes the
+    average of the noise for a sign of the picture's colours: what it draws depends on the seed more than on the prompt.
+    """
+    if not isinstance(schedule, Flow):
+        return torch.randint(schedule.steps, (count,), generator=random).float()
+    even = torch.rand(count, generator=random)
+    spread = torch.randn(count, generator=random).sigmoid()
+    return schedule.spread(1000 * torch.where(torch.rand(count, generator=random) < uniform, even, spread))
 
 
 def loss_weights(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -23,11 +23,12 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture, what may be said of it, and how often it is drawn compared with the others."""
+    """One picture, what may be said of it, how often it is drawn beside the others, and whether it may be mirrored."""
 
     path: Path
     captions: tuple[str, ...]
     weight: float = 1.0
+    flip: bool = True
 
 
 @dataclass
@@ -54,6 +55,11 @@ class Pictures:
     def draw(self, count: int, generator: torch.Generator) -> list[int]:
         """Indices of `count` pictures, drawn by weight with replacement."""
         return torch.multinomial(self.weights, count, replacement=True, generator=generator).tolist()
+
+    def mirrored(self, indices: Sequence[int], generator: torch.Generator) -> Bool[Tensor, " n"]:
+        """Which of some pictures to mirror: half of those that may be."""
+        allowed = torch.tensor([self.entries[index].flip for index in indices])
+        return allowed & (torch.rand(len(indices), generator=generator) < 0.5)
 
     def pixels(self, index: int) -> Float[Tensor, "3 s s"]:
         """One picture in [-1, 1], its shorter side scaled to `size` and its middle kept."""
@@ -105,8 +111,11 @@ def open_folder(folder: Path, size: int) -> tuple[Pictures, Pictures]:
 
 
 def fingerprint(*parts: Pictures) -> str:
-    """A hash of which pictures there are, by name and in order, with their captions and weights."""
-    listed = [[(entry.path.name, entry.captions, entry.weight) for entry in part.entries] for part in parts]
+    """A hash of which pictures there are, by name and in order, with all that is said of them."""
+    listed = [
+        [(one.path.name, one.captions, one.weight, *(() if one.flip else ("no flip",))) for one in part.entries]
+        for part in parts
+    ]
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
@@ -129,6 +138,7 @@ def _read_entry(folder: Path, line: str, place: str) -> Entry:
         path = folder / str(fields["file_name"])
         captions = fields.get("captions", [fields.get("text", "")])
         weight = float(fields.get("weight", 1.0))
+        flip = fields.get("flip", True)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RequestError(f'{place} is not an entry like {{"file_name": "a.png", "text": "a fox"}}: {line}') from error
     if not path.is_file():
@@ -137,7 +147,9 @@ def _read_entry(folder: Path, line: str, place: str) -> Entry:
         raise RequestError(f'{place} has no captions; give "text", or "captions" with a list of at least one: {line}')
     if not 0 <= weight < float("inf"):
         raise RequestError(f"{place} has the weight {weight}; it must be a number of at least 0.")
-    return Entry(path, tuple(captions), weight)
+    if not isinstance(flip, bool):
+        raise RequestError(f'{place} has "flip": {flip!r}; it must be true, or false for what must not be mirrored.')
+    return Entry(path, tuple(captions), weight, flip)
 
 
 def _share(name: str) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from rich.console import Console
 from rich.progress import track
 from safetensors.torch import load_file, save_file
@@ -29,11 +29,18 @@ class LatentCache:
     far below the posterior's own spread.
     """
 
-    def __init__(self, folder: Path, autoencoder: KLAutoencoder, pictures: Pictures, *, mirrored: bool = False) -> None:
-        self.folder, self.autoencoder, self.pictures, self.mirrored = folder, autoencoder, pictures, mirrored
-        transform = repr((VERSION, _hash(autoencoder), pictures.size, mirrored)).encode()
-        keys = [hashlib.sha256(_bytes(entry.path) + transform).hexdigest() for entry in pictures.entries]
-        self.paths = [folder / f"{key}.safetensors" for key in keys]
+    def __init__(self, folder: Path, autoencoder: KLAutoencoder, pictures: Pictures, *, flip: bool = False) -> None:
+        self.folder, self.autoencoder, self.pictures = folder, autoencoder, pictures
+        entries = pictures.entries
+        # Every picture as it is; then, with `flip`, every picture mirrored, but one that must not be, as it is again.
+        mirrorings = [False] * len(entries) + [entry.flip for entry in entries] * flip
+        transforms = {
+            mirrored: repr((VERSION, _hash(autoencoder), pictures.size, mirrored)).encode()
+            for mirrored in (False, True)
+        }
+        contents = [_bytes(entry.path) for entry in entries] * (1 + flip)
+        keys = [hashlib.sha256(content + transforms[m]) for content, m in zip(contents, mirrorings, strict=True)]
+        self.mirrorings, self.paths = mirrorings, [folder / f"{key.hexdigest()}.safetensors" for key in keys]
 
     def fill(self) -> None:
         """Encode whatever is missing, where the VAE's network is.
@@ -42,27 +49,31 @@ class LatentCache:
             FictileError: a picture's latent is not finite; names the picture.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        missing = [index for index, path in enumerate(self.paths) if not path.exists()]
+        missing = list({path: row for row, path in enumerate(self.paths) if not path.exists()}.values())
         batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
         for batch in track(batches, "encoding pictures", console=Console(stderr=True), disable=not batches):
-            pixels = self.pictures.batch(batch)
-            posterior = self.autoencoder.encode(pixels.flip(-1) if self.mirrored else pixels)
+            pixels = self.pictures.batch([row % len(self.pictures) for row in batch])
+            mirrored = torch.tensor([self.mirrorings[row] for row in batch])
+            pixels[mirrored] = pixels[mirrored].flip(-1)
+            posterior = self.autoencoder.encode(pixels)
             moments = torch.stack([posterior.mean, posterior.logvar], dim=1).half().cpu()
-            for index, pair in zip(batch, moments, strict=True):
-                self._keep(index, pair)
+            for row, pair in zip(batch, moments, strict=True):
+                self._keep(row, pair)
 
-    def _keep(self, index: int, moments: Float[Tensor, "2 c h w"]) -> None:
+    def _keep(self, row: int, moments: Float[Tensor, "2 c h w"]) -> None:
         if not moments.isfinite().all():
             raise FictileError(
-                f"The VAE makes latents of {self.pictures.entries[index].path} that are not finite numbers; "
-                "look at the picture, or train with another VAE."
+                f"The VAE makes latents of {self.pictures.entries[row % len(self.pictures)].path} that are not finite "
+                "numbers; look at the picture, or train with another VAE."
             )
-        with written_whole(self.paths[index]) as draft:
+        with written_whole(self.paths[row]) as draft:
             save_file({"moments": moments.clone(memory_format=torch.contiguous_format)}, draft)
 
-    def posterior(self, indices: Sequence[int]) -> Posterior:
-        """The posteriors of some pictures as one batch, float32."""
-        moments = torch.stack([load_file(self.paths[index])["moments"] for index in indices]).float()
+    def posterior(self, indices: Sequence[int], mirrored: Bool[Tensor, " n"] | None = None) -> Posterior:
+        """The posteriors of some pictures as one batch, float32; of those `mirrored`, where the cache has `flip`."""
+        shifts = [0] * len(indices) if mirrored is None else (len(self.pictures) * mirrored).tolist()
+        rows = [index + shift for index, shift in zip(indices, shifts, strict=True)]
+        moments = torch.stack([load_file(self.paths[row])["moments"] for row in rows]).float()
         return Posterior(mean=moments[:, 0], logvar=moments[:, 1], space=self.autoencoder.space)
 
 

@@ -104,6 +104,9 @@ class DenoiserTraining(Training):
     text: TextSpec = field(default_factory=lambda: TextSpec(vocabulary=2048, width=192, layers=3, heads=6, context=32))
     objective: Objective = "flow"
     shift: float = 1.0  # of the flow: above 1, more training and sampling at high noise (arXiv 2403.03206, eq. 23)
+    uniform_times: float = (
+        0.5  # part of a flow's training times drawn evenly, the rest logit-normal; see `random_times`
+    )
     min_snr: float = 5.0  # gamma of min-SNR weighting (arXiv 2303.09556), for the objectives v and eps
     caption_dropout: float = 0.1
     ema: float = 0.9995
@@ -114,7 +117,7 @@ class DenoiserTraining(Training):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("be above 0", lambda x: x > 0, "shift", "min_snr")
-        self._check("lie between 0 and 1", lambda x: 0 <= x <= 1, "caption_dropout")
+        self._check("lie between 0 and 1", lambda x: 0 <= x <= 1, "caption_dropout", "uniform_times")
         self._check("be at least 1", lambda x: x >= 1, "sample_steps")
 
 

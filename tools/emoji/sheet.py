@@ -3,14 +3,17 @@
 Every prompt is drawn once with the same seed and the model's own defaults; nothing is picked.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from PIL import Image, ImageDraw, ImageFont
+from rich.console import Console
 from rich.progress import track
 
 import fictile
+from fictile.model import Model
 from fictile.picture import to_uint8
 
 GAP, LINE = 12, 28  # pixels between pictures, and for a prompt below one
@@ -26,19 +29,25 @@ def main(
     guidance: Annotated[float | None, typer.Option(help="The model's own if left out.")] = None,
 ) -> None:
     """Draw a contact sheet."""
-    loaded = fictile.load(model)
     lines = [line.split("\t")[0] for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
+    draw_sheet(fictile.load(model), lines, seed=seed, columns=columns, guidance=guidance).save(output)
+
+
+def draw_sheet(
+    model: Model, prompts: Sequence[str], *, seed: int = 0, columns: int = 4, guidance: float | None = None
+) -> Image.Image:
+    """One picture a prompt, each from the same seed, with the prompts below them."""
     font = ImageFont.load_default(18)
-    height, width = loaded.defaults.size
-    rows = -(-len(lines) // columns)
+    height, width = model.defaults.size
+    rows = -(-len(prompts) // columns)
     sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + LINE + GAP) + GAP), "white")
-    for place, prompt in enumerate(track(lines, "drawing")):
-        (picture,) = loaded.generate(prompt, seed=seed, guidance=guidance)
+    for place, prompt in enumerate(track(prompts, "Drawing the sheet", console=Console(stderr=True))):
+        (picture,) = model.generate(prompt, seed=seed, guidance=guidance)
         left, top = GAP + place % columns * (width + GAP), GAP + place // columns * (height + LINE + GAP)
         sheet.paste(Image.fromarray(to_uint8(picture.pixels)), (left, top))
         middle = (left + width / 2, top + height + LINE / 2)
         ImageDraw.Draw(sheet).text(middle, prompt, fill="#333333", font=font, anchor="mm")
-    sheet.save(output)
+    return sheet
 
 
 if __name__ == "__main__":

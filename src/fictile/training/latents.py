@@ -11,7 +11,7 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fictile.autoencoder import KLAutoencoder, Posterior
+from fictile.autoencoder import AnyAutoencoder, Posterior
 from fictile.errors import FictileError, RequestError
 from fictile.files import written_whole
 from fictile.training.folder import Pictures
@@ -29,7 +29,9 @@ class LatentCache:
     far below the posterior's own spread.
     """
 
-    def __init__(self, folder: Path, autoencoder: KLAutoencoder, pictures: Pictures, *, mirrored: bool = False) -> None:
+    def __init__(
+        self, folder: Path, autoencoder: AnyAutoencoder, pictures: Pictures, *, mirrored: bool = False
+    ) -> None:
         self.folder, self.autoencoder, self.pictures, self.mirrored = folder, autoencoder, pictures, mirrored
         transform = repr((VERSION, _hash(autoencoder), pictures.size, mirrored)).encode()
         keys = [hashlib.sha256(_bytes(entry.path) + transform).hexdigest() for entry in pictures.entries]
@@ -52,7 +54,8 @@ class LatentCache:
                 self._keep(index, pair)
 
     def _keep(self, index: int, moments: Float[Tensor, "2 c h w"]) -> None:
-        if not moments.isfinite().all():
+        mean, logvar = moments
+        if not mean.isfinite().all() or (logvar.isnan() | logvar.isposinf()).any():  # minus infinity: no doubt at all
             raise FictileError(
                 f"The VAE makes latents of {self.pictures.entries[index].path} that are not finite numbers; "
                 "look at the picture, or train with another VAE."
@@ -66,7 +69,7 @@ class LatentCache:
         return Posterior(mean=moments[:, 0], logvar=moments[:, 1], space=self.autoencoder.space)
 
 
-def _hash(autoencoder: KLAutoencoder) -> str:
+def _hash(autoencoder: AnyAutoencoder) -> str:
     """What tells this VAE from every other: the hash of its file, or of all its numbers if it never was one."""
     if autoencoder.content_hash:
         return autoencoder.content_hash

@@ -86,7 +86,7 @@ class Normalisation:
     def apply(self, raw: Float[Tensor, "b c h w"]) -> Float[Tensor, "b cm hm wm"]:
         """Raw latents to model units."""
         folded = F.pixel_unshuffle(raw, self.patch)
-        return (folded - per_channel(self.shift, raw)) * per_channel(self.scale, raw)
+        return (folded - per_channel(self.shift, folded)) * per_channel(self.scale, folded)
 
     def undo(self, model: Float[Tensor, "b cm hm wm"]) -> Float[Tensor, "b c h w"]:
         """Model units to raw latents."""
@@ -95,7 +95,8 @@ class Normalisation:
 
     def apply_logvar(self, logvar: Float[Tensor, "b c h w"]) -> Float[Tensor, "b cm hm wm"]:
         """The log-variance of raw latents to that of normalised ones: + 2 log|scale|."""
-        return F.pixel_unshuffle(logvar, self.patch) + 2 * per_channel(self.scale, logvar).abs().log()
+        folded = F.pixel_unshuffle(logvar, self.patch)
+        return folded + 2 * per_channel(self.scale, folded).abs().log()
 
 
 def per_channel(values: tuple[float, ...], like: Float[Tensor, "b c h w"]) -> Float[Tensor, "c 1 1"]:

@@ -31,8 +31,8 @@ def autoencoder(scale: float = 1.0) -> AnyAutoencoder:
     network: KL = random_network(SPEC)
     with torch.no_grad():
         for half in (network.encoder, network.decoder):
-            half.conv_in.weight.mul_(scale)
-            half.conv_in.bias.mul_(scale)
+            half.get_parameter("conv_in.weight").mul_(scale)
+            half.get_parameter("conv_in.bias").mul_(scale)
     return NormalisedAutoencoder(network, Normalisation.scalar(0.5, 0.1, 4), "test", content_hash="f00d")
 
 

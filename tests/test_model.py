@@ -11,6 +11,7 @@ from PIL import Image
 from tests.tiny_model import tiny_folder, tiny_parts
 from torch import Tensor
 
+from fictile.autoencoder import PrecisionMemory
 from fictile.denoiser import Guidance
 from fictile.engine import Runtime
 from fictile.errors import FictileError, RequestError, SpaceMismatch
@@ -293,12 +294,43 @@ def overflowing(bias: float) -> Callable[[Runtime], Model]:
     return make
 
 
-def test_a_decode_that_overflows_is_done_again_in_float32_and_recorded() -> None:
+def test_a_decode_that_overflows_is_done_again_one_step_wider_and_recorded() -> None:
     model = overflowing(1e6)(replace(EXACT, decode_dtype=torch.float16))
     (picture,) = model.generate("a red fox", steps=1, seed=0)
-    assert picture.recipe.notes == ("decoded in float32, because fp16 overflowed",)
-    exact = overflowing(1e6)(EXACT).decode(picture.latent)
-    torch.testing.assert_close(picture.pixels, exact.pixels, rtol=0, atol=1e-4)
+    assert picture.recipe.notes == ("decoded in bf16, because fp16 overflowed",)
+    wider = overflowing(1e6)(replace(EXACT, decode_dtype=torch.bfloat16)).decode(picture.latent)
+    assert torch.equal(picture.pixels, wider.pixels)
+
+
+def test_an_overflow_is_said_once_and_remembered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    memory = PrecisionMemory(tmp_path / "precision.json")
+    parts = tiny_parts()
+    with torch.no_grad():
+        parts.autoencoder.network.decoder.get_parameter("conv_in.bias")[0] = 1e6
+    parts.autoencoder.content_hash = "f00d"
+    half = replace(EXACT, decode_dtype=torch.float16)
+    model = Model(parts, half, memory=memory)
+    latent = Latent(torch.zeros(1, 4, 8, 8), model.space, (32, 32))
+    model.decode(latent)
+    assert caplog.messages == ["The picture was decoded in bf16, because fp16 overflowed."]
+    model.decode(latent)
+    pictures = model.generate("a red fox", steps=1, seed=0, count=2)
+    assert len(caplog.messages) == 1
+    assert [(picture.recipe.decode_precision, picture.recipe.notes) for picture in pictures] == [("bf16", ())] * 2
+    for again, dtype in ((Model(parts, half, memory=memory), torch.bfloat16), (Model(parts, half), torch.float16)):
+        assert next(again.autoencoder.network.parameters()).dtype == dtype
+
+
+def test_pictures_made_together_begin_in_one_precision(tmp_path: Path) -> None:
+    parts = tiny_parts()
+    with torch.no_grad():
+        parts.autoencoder.network.decoder.get_parameter("conv_in.bias")[0] = 1e6
+    parts.autoencoder.content_hash = "f00d"
+    half = replace(EXACT, decode_dtype=torch.float16)
+    model = Model(parts, half, memory=PrecisionMemory(tmp_path / "precision.json"))
+    pictures = model.generate("a red fox", steps=1, seed=0, count=2)
+    noted = ("decoded in bf16, because fp16 overflowed",)
+    assert [(picture.recipe.decode_precision, picture.recipe.notes) for picture in pictures] == [("fp16", noted)] * 2
 
 
 def test_a_decode_that_overflows_even_so_is_a_failure() -> None:

@@ -2,9 +2,10 @@
 
 import copy
 import hashlib
+import logging
 import math
 import secrets
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
@@ -16,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fictile import __version__
-from fictile.autoencoder import KLAutoencoder
+from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory
 from fictile.checkpoint import Parts, load_model
 from fictile.denoiser import Conditioning, Denoiser, Guidance, guide
 from fictile.engine import PRECISIONS, Runtime, choose_runtime
@@ -61,33 +62,40 @@ class GeneratedPicture:
 class Model:
     """An autoencoder, a text encoder and a denoiser that belong together, placed where they run.
 
-    The networks are copies of those in `parts`, in the precision of the runtime.
+    The networks are copies of those in `parts`, in the precision of the runtime. An autoencoder that overflows in it
+    runs again in a wider one; with a `memory`, the next picture begins there, and so does the next model with this
+    autoencoder.
     """
 
-    def __init__(self, parts: Parts, runtime: Runtime | None = None) -> None:
+    def __init__(self, parts: Parts, runtime: Runtime | None = None, *, memory: PrecisionMemory | None = None) -> None:
         runtime = runtime or choose_runtime()
         self.name = parts.name
         self.defaults = parts.defaults
         self.hashes = parts.hashes
         self.runtime = runtime
-        exact = parts.autoencoder
-        self.autoencoder = KLAutoencoder(
-            _placed(exact.network, runtime.device, runtime.decode_dtype),
-            exact.normalisation,
-            exact.name,
-            exact.space,
-            content_hash=exact.content_hash,
-        )
+        self._ladder = PrecisionLadder(parts.autoencoder, runtime.device)
+        self._memory = memory
+        self._told: set[str] = set()
+        self._ladder.at(self._decode_dtype)  # now, not at the first picture
         self.text = TextEncoder(parts.text.tokenizer, _placed(parts.text.network, runtime.device, runtime.dtype))
         self.denoiser: Denoiser = replace(
             parts.denoiser, network=_placed(parts.denoiser.network, runtime.device, runtime.dtype)
         )
-        self._exact = None if runtime.decode_dtype == torch.float32 else exact  # for where the other overflows
+
+    @property
+    def autoencoder(self) -> AnyAutoencoder:
+        """The autoencoder, in the precision that its next run begins with."""
+        return self._ladder.at(self._decode_dtype)
+
+    @property
+    def _decode_dtype(self) -> torch.dtype:
+        wanted = self.runtime.decode_dtype
+        return self._memory.start(self._ladder.content_hash, wanted) if self._memory else wanted
 
     @property
     def space(self) -> LatentSpace:
         """The latent space of the model."""
-        return self.autoencoder.space
+        return self._ladder.space
 
     @property
     def multiple(self) -> int:
@@ -192,7 +200,10 @@ class Model:
         The picture is mirrored beyond its lower and right edge where the autoencoder needs more; the latent remembers
         the true size. Raises RequestError for what is no picture.
         """
-        return self._encode(load_picture(picture) if isinstance(picture, str | Path) else picture, self.space.factor)
+        given = load_picture(picture) if isinstance(picture, str | Path) else picture
+        latent, notes = self._encode(given, self.space.factor, self._decode_dtype)
+        self._tell(notes)
+        return latent
 
     def decode(self, latent: Latent) -> Picture:
         """A latent of one picture to the picture, in its true size.
@@ -205,7 +216,9 @@ class Model:
             raise RequestError(f"The latent holds {len(latent)} pictures; decode them one by one, as latent[0].")
         if not latent.data.isfinite().all():
             raise RequestError("The latent has values that are not finite numbers; make it again.")
-        return Picture(self._decode(latent)[0])
+        pixels, notes = self._decode(latent, self._decode_dtype)
+        self._tell(notes)
+        return Picture(pixels)
 
     def _sampled(self, recipe: Recipe, init: Picture | None, callback: Callback | None) -> Latent:
         """The latents of all pictures that are made together with the one of this recipe, the first of them."""
@@ -266,7 +279,9 @@ class Model:
         if init is None:
             x = math.hypot(level.alpha, level.sigma) * noise
         else:
-            x = level.alpha * self._encode(init, self.multiple).data + level.sigma * noise
+            latent, notes = self._encode(init, self.multiple, PRECISIONS[recipe.decode_precision])
+            self._tell(notes)
+            x = level.alpha * latent.data + level.sigma * noise
         return x.to(self.runtime.device)
 
     def _finished(self, x0: Float[Tensor, "b c h w"], recipe: Recipe) -> Latent:
@@ -276,39 +291,42 @@ class Model:
                 f"The latent has values that are not finite after {recipe.steps} steps in {recipe.precision}; "
                 + ("lower the guidance." if recipe.precision == "float32" else "run again with precision float32.")
             )
-        return Latent(x0.cpu(), self.space, recipe.size, self.autoencoder.content_hash)
+        return Latent(x0.cpu(), self.space, recipe.size, self._ladder.content_hash)
 
     def _picture(self, latent: Latent, recipe: Recipe, index: int) -> GeneratedPicture:
-        pixels, notes = self._decode(latent)
+        pixels, notes = self._decode(latent, PRECISIONS[recipe.decode_precision])
         recipe = replace(recipe, seed=recipe.seed + index, index=index, notes=notes)
         return GeneratedPicture(pixels=pixels, latent=latent, recipe=recipe)
 
-    def _encode(self, picture: Picture, multiple: int) -> Latent:
-        """The latent of a picture that is mirrored beyond its edge up to a multiple."""
+    def _encode(self, picture: Picture, multiple: int, dtype: torch.dtype) -> tuple[Latent, tuple[str, ...]]:
+        """The latent of a picture that is mirrored beyond its edge up to a multiple, and what was done otherwise."""
         pixels, size = pad_to_multiple(picture.pixels[None], multiple)
         with _threads(self.runtime.threads):
-            mean, _ = self._finite("encoded", lambda autoencoder: autoencoder.encode(pixels).mean)
-        return Latent(mean, self.space, size, self.autoencoder.content_hash)
+            posterior, used = self._ladder.encode(pixels, dtype)
+        latent = Latent(posterior.mean.cpu(), self.space, size, self._ladder.content_hash)
+        return latent, self._widened("encoded", dtype, used)
 
-    def _decode(self, latent: Latent) -> tuple[Float[Tensor, "3 h w"], tuple[str, ...]]:
+    def _decode(self, latent: Latent, dtype: torch.dtype) -> tuple[Float[Tensor, "3 h w"], tuple[str, ...]]:
         """The pixels of one latent in their true size, and what had to be done otherwise than asked."""
         with _threads(self.runtime.threads):
-            pixels, notes = self._finite("decoded", lambda autoencoder: autoencoder.decode(latent))
-        return crop(pixels[0], latent.size or (pixels.shape[2], pixels.shape[3])).clamp(-1, 1), notes
+            pixels, used = self._ladder.decode(latent, dtype)
+        whole = latent.size or (pixels.shape[2], pixels.shape[3])
+        return crop(pixels[0].cpu(), whole).clamp(-1, 1), self._widened("decoded", dtype, used)
 
-    def _finite(self, done: str, run: Callable[[KLAutoencoder], Tensor]) -> tuple[Tensor, tuple[str, ...]]:
-        """The result on the CPU, from the autoencoder in float32 where the one in low precision overflows.
+    def _widened(self, done: str, asked: torch.dtype, used: torch.dtype) -> tuple[str, ...]:
+        """A note, and a memory, of a run that needed a wider precision than was asked for."""
+        if used == asked:
+            return ()
+        if self._memory:
+            self._memory.remember(self._ladder.content_hash, used)
+        return (f"{done} in {_precision(used)}, because {_precision(asked)} overflowed",)
 
-        Raises FictileError when that is not finite either: a black picture is no result.
-        """
-        if (result := run(self.autoencoder).cpu()).isfinite().all():
-            return result, ()
-        if self._exact is not None and (result := run(self._exact).cpu()).isfinite().all():
-            return result, (f"{done} in float32, because {_precision(self.runtime.decode_dtype)} overflowed",)
-        raise FictileError(
-            f"The picture could not be {done}: the autoencoder of {self.name} overflows even in float32; "
-            "check its file with `fictile inspect`."
-        )
+    def _tell(self, notes: tuple[str, ...]) -> None:
+        """Say, once each, what no recipe will."""
+        for note in notes:
+            if note not in self._told:
+                self._told.add(note)
+                logging.getLogger(__name__).warning("The picture was %s.", note)
 
     def _identity(self) -> dict[str, Any]:
         """The part of a recipe that is the same for all pictures of this model in this place."""
@@ -321,7 +339,7 @@ class Model:
             "text_hash": hashes and hashes.text,
             "space": self.space.id,
             "precision": self.runtime.precision,
-            "decode_precision": _precision(self.runtime.decode_dtype),
+            "decode_precision": _precision(self._decode_dtype),
             "device": str(self.runtime.device),
             "threads": self.runtime.threads,
             "fictile": __version__,
@@ -334,13 +352,16 @@ def load(
 ) -> Model:
     """The model in a folder, or the packaged one. `runtime`, if given, takes the place of `device` and `precision`.
 
+    Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
+
     Raises RequestError when the folder is no whole model, or the device or precision is not to be had.
     """
+    memory = PrecisionMemory() if runtime is None else None
     runtime = runtime or choose_runtime(device, precision)
     if path is not None:
-        return Model(load_model(path), runtime)
+        return Model(load_model(path), runtime, memory=memory)
     with as_file(files("fictile") / "builtin" / PACKAGED) as folder:
-        return Model(load_model(folder), runtime)
+        return Model(load_model(folder), runtime, memory=memory)
 
 
 def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from fictile.autoencoder import KL, KNOWN, Autoencoder, KLAutoencoder, KLSpec, Normalisation, encoder_hash
+from fictile.autoencoder.known import FLUX2_PATCH
 from fictile.errors import RequestError, SpaceMismatch
-from fictile.latent import Latent, LatentSpace
+from fictile.latent import SPACES, Latent, LatentSpace
 
 SPEC = KLSpec(widths=(8, 16), layers=1, channels=3, groups=4)
 NORMALISATION = Normalisation((0.5, 2.0, -3.0), (1.0, -0.25, 0.0))
@@ -180,7 +181,12 @@ def test_the_hash_survives_half_precision_and_memory_formats() -> None:
 
 def test_known_presets_are_consistent() -> None:
     for name, known in KNOWN.items():
-        assert known.space.id == name
-        assert (known.space.channels, known.space.factor) == (known.spec.channels, known.spec.factor)
-        assert known.normalisation.channels == known.spec.channels
-        assert known.spec.factor == 8
+        assert known.name == name
+        assert known.space == SPACES[known.space.id]
+        patch = known.normalisation.patch if known.normalisation else FLUX2_PATCH
+        assert (known.space.channels, known.space.factor) == (known.spec.channels * patch**2, known.spec.factor * patch)
+        assert known.normalisation is None or known.normalisation.channels == known.space.channels
+
+
+def test_every_space_has_an_autoencoder() -> None:
+    assert {known.space.id for known in KNOWN.values()} == set(SPACES)

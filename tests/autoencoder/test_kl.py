@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from tests.autoencoder.twins import diffusers_twin, parity, picture, randomised, relative_error
 from torch import Tensor
 
 from fictile.autoencoder import FLUX1, KL, SD1, KLSpec
@@ -13,41 +13,8 @@ from fictile.errors import RequestError
 TINY = KLSpec(widths=(32, 64), layers=1, groups=8)
 
 
-def relative_error(seen: Tensor, expected: Tensor) -> float:
-    return float((seen - expected).norm() / expected.norm())
-
-
-def picture(height: int = 24, width: int = 16) -> Tensor:
-    return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
-
-
 def network(spec: KLSpec = TINY) -> KL:
-    """A network with every parameter random, norms and biases included."""
-    built = KL(spec).requires_grad_(False)
-    generator = torch.Generator().manual_seed(0)
-    for parameter in built.parameters():
-        parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
-    return built
-
-
-def diffusers_twin(ours: KL) -> Any:
-    spec = ours.spec
-    levels = len(spec.widths)
-    twin: Any = AutoencoderKL.from_config(
-        {
-            "down_block_types": ("DownEncoderBlock2D",) * levels,
-            "up_block_types": ("UpDecoderBlock2D",) * levels,
-            "block_out_channels": spec.widths,
-            "layers_per_block": spec.layers,
-            "latent_channels": spec.channels,
-            "norm_num_groups": spec.groups,
-            "use_quant_conv": spec.quant,
-            "use_post_quant_conv": spec.quant,
-            "mid_block_add_attention": spec.mid_attention,
-        }
-    )
-    twin.load_state_dict(ours.state_dict())
-    return twin.requires_grad_(False)
+    return randomised(KL(spec))
 
 
 @pytest.mark.parametrize("quant", [True, False])
@@ -55,19 +22,19 @@ def diffusers_twin(ours: KL) -> Any:
 @pytest.mark.parametrize("widths", [(32, 64), (16, 16, 48)])
 def test_equals_diffusers(widths: tuple[int, ...], mid_attention: bool, quant: bool) -> None:
     ours = network(KLSpec(widths=widths, layers=2, groups=8, quant=quant, mid_attention=mid_attention))
-    twin = diffusers_twin(ours)
-    mean, logvar = ours.encode(picture())
-    expected = twin.encode(picture()).latent_dist
-    assert relative_error(mean, expected.mean) < 1e-5
-    assert relative_error(logvar, expected.logvar) < 1e-5
-    assert relative_error(ours.decode(mean), twin.decode(mean).sample) < 1e-5
+    assert max(parity(ours, diffusers_twin(ours), picture(24, 16))) < 1e-5
+
+
+def test_a_narrower_decoder_equals_diffusers() -> None:
+    ours = network(KLSpec(widths=(16, 16, 32), layers=2, groups=8, decoder_widths=(8, 16, 24)))
+    assert max(parity(ours, diffusers_twin(ours, flux2=True), picture(24, 16))) < 1e-5
 
 
 def test_the_logvar_is_clamped() -> None:
     ours = network()
     assert isinstance(ours.quant_conv, torch.nn.Conv2d)
     ours.quant_conv.weight.mul_(1e4)
-    _, logvar = ours.encode(picture())
+    _, logvar = ours.encode(picture(24, 16))
     assert (logvar.amin(), logvar.amax()) == (-30, 20)
 
 
@@ -89,7 +56,7 @@ def test_full_sizes(spec: KLSpec, encoder: int, decoder: int, everything: int) -
 def test_the_stem_multiplies_the_factor(stem: int) -> None:
     spec = KLSpec(widths=(8, 16), layers=1, groups=4, stem=stem)
     ours = network(spec)
-    mean, logvar = ours.encode(picture(height=4 * spec.factor, width=2 * spec.factor))
+    mean, logvar = ours.encode(picture(4 * spec.factor, 2 * spec.factor))
     assert spec.factor == 2 * stem
     assert mean.shape == logvar.shape == (2, 4, 4, 2)
     assert ours.decode(mean).shape == (2, 3, 4 * spec.factor, 2 * spec.factor)
@@ -100,18 +67,18 @@ def test_the_stem_folds_squares_of_pixels_into_channels() -> None:
         return pixels.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
 
     ours = network(KLSpec(widths=(8, 16), layers=1, groups=4, stem=2, quant=False))
-    mean, _ = ours.encode(picture())
-    assert torch.equal(mean, ours.encoder(folded(picture()))[:, :4])
+    mean, _ = ours.encode(picture(24, 16))
+    assert torch.equal(mean, ours.encoder(folded(picture(24, 16)))[:, :4])
     assert torch.equal(folded(ours.decode(mean)), ours.decoder(mean))
 
 
 @pytest.mark.parametrize("spec", [TINY, KLSpec(widths=(8, 16), layers=1, groups=4, stem=2)])
 def test_channels_last_changes_nothing(spec: KLSpec) -> None:
     ours = network(spec)
-    mean, _ = ours.encode(picture())
+    mean, _ = ours.encode(picture(24, 16))
     pixels = ours.decode(mean)
     ours.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # torch's stubs forget this overload
-    last, _ = ours.encode(picture().to(memory_format=torch.channels_last))
+    last, _ = ours.encode(picture(24, 16).to(memory_format=torch.channels_last))
     assert relative_error(last, mean) < 1e-5
     decoded = ours.decode(mean.to(memory_format=torch.channels_last))
     assert relative_error(decoded, pixels) < 1e-5
@@ -121,17 +88,17 @@ def test_channels_last_changes_nothing(spec: KLSpec) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_stays_close(dtype: torch.dtype) -> None:
     ours = network()
-    expected = ours(picture())
-    seen = ours.to(dtype)(picture().to(dtype))
+    expected = ours(picture(24, 16))
+    seen = ours.to(dtype)(picture(24, 16).to(dtype))
     assert seen.dtype == dtype
     assert relative_error(seen.float(), expected) < 0.05
 
 
 def test_autocast_stays_close() -> None:
     ours = network()
-    expected = ours(picture())
+    expected = ours(picture(24, 16))
     with torch.autocast("cpu", torch.bfloat16):
-        seen = ours(picture())
+        seen = ours(picture(24, 16))
     assert relative_error(seen.float(), expected) < 0.05
 
 
@@ -139,8 +106,8 @@ def test_autocast_stays_close() -> None:
 def test_every_parameter_learns(spec: KLSpec) -> None:
     torch.manual_seed(0)
     ours = KL(spec)
-    mean, logvar = ours.encode(picture())
-    (ours.decode(mean) - picture()).abs().mean().add(logvar.square().mean()).backward()
+    mean, logvar = ours.encode(picture(24, 16))
+    (ours.decode(mean) - picture(24, 16)).abs().mean().add(logvar.square().mean()).backward()
     gradients = {name: parameter.grad for name, parameter in ours.named_parameters()}
     # A bias on all keys shifts every score of a query alike, which the softmax removes.
     still = [name for name, grad in gradients.items() if grad is None or grad.norm() < 1e-7]
@@ -154,6 +121,8 @@ def test_every_parameter_learns(spec: KLSpec) -> None:
         ({"widths": ()}, "no widths"),
         ({"layers": 0}, "below 1"),
         ({"stem": 0}, "below 1"),
+        ({"decoder_widths": (32, 50, 64, 96)}, "divide by 32 groups"),
+        ({"decoder_widths": (32, 64)}, "4 levels was given"),
     ],
 )
 def test_a_spec_that_cannot_be_built_is_refused(numbers: dict[str, Any], words: str) -> None:

@@ -5,13 +5,16 @@ import pickle
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.autoencoder.twins import random_network
 from tests.tiny_model import tiny_autoencoder, tiny_text, tiny_unet
 from torch import Tensor, nn
 
+from fictile.autoencoder import DCSpec, KLSpec, Normalisation, NormalisedAutoencoder, Spec, TinySpec, WanSpec
 from fictile.checkpoint import (
     content_hash,
     load_autoencoder,
@@ -41,6 +44,53 @@ def test_an_autoencoder_comes_back_whole(tmp_path: Path) -> None:
     assert loaded.content_hash == content_hash(tmp_path / "vae.safetensors")
     pixels = torch.rand(1, 3, 16, 24)
     assert torch.equal(loaded.encode(pixels).mean, saved.encode(pixels).mean)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        KLSpec(widths=(8, 16), layers=1, groups=4, decoder_widths=(4, 8)),
+        DCSpec(
+            channels=4,
+            widths=(8, 16, 16),
+            encoder_layers=(0, 1, 1),
+            decoder_layers=(0, 1, 1),
+            residual_levels=2,
+            head_width=8,
+            fold=True,
+            batch_norm=True,
+        ),
+        WanSpec(channels=4, widths=(8, 16), layers=1, temporal=(True,)),
+        TinySpec(width=8, decoder_widths=(8,) * 4, pool=True),
+        TinySpec(width=8, decoder_widths=(8,) * 4, decodes=False),
+    ],
+    ids=["kl", "dc", "wan", "tiny", "encoder"],
+)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_an_autoencoder_of_any_kind_comes_back_whole(tmp_path: Path, spec: Spec, dtype: torch.dtype) -> None:
+    saved = NormalisedAutoencoder(random_network(spec), Normalisation.scalar(0.5, 0.1, 16, patch=2), "any")
+    save_autoencoder(saved, tmp_path / "vae.safetensors", dtype)
+    loaded = load_autoencoder(tmp_path / "vae.safetensors")
+    assert (loaded.spec, loaded.normalisation, loaded.space) == (saved.spec, saved.normalisation, saved.space)
+    rounded = {name: tensor.to(dtype).float() for name, tensor in weights(saved.network).items()}
+    torch.testing.assert_close(weights(loaded.network), rounded, rtol=0, atol=0, check_dtype=False)
+    again = tmp_path / "again.safetensors"
+    save_autoencoder(loaded, again, dtype)
+    assert again.read_bytes() == (tmp_path / "vae.safetensors").read_bytes()
+
+
+def test_an_autoencoder_that_says_no_kind_is_a_kl_one(tmp_path: Path) -> None:
+    path = tmp_path / "vae.safetensors"
+    save_autoencoder(tiny_autoencoder(), path)
+
+    def as_version_0_1(about: dict[str, Any]) -> None:
+        del about["network"], about["spec"]["decoder_widths"], about["normalisation"]["patch"]
+
+    edit(path, as_version_0_1)
+    assert load_autoencoder(path).spec == tiny_autoencoder().spec
+    edit(path, lambda about: about.update(network="quantised"))
+    with pytest.raises(RequestError, match="autoencoder of kind 'quantised', which this version"):
+        load_autoencoder(path)
 
 
 def test_a_unet_and_a_text_encoder_come_back_whole(tmp_path: Path) -> None:
@@ -115,7 +165,7 @@ def foreign(path: Path) -> None:
     save_file({"a": torch.zeros(3), "b": torch.zeros(2)}, path)
 
 
-def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Rewrite what the file says of itself."""
     size = struct.unpack("<Q", path.read_bytes()[:8])[0]
     header = json.loads(path.read_bytes()[8 : 8 + size])
@@ -160,11 +210,11 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         "The value '8' does not fit widths in",
     ),
     "another spec": (
-        lambda path: edit(path, lambda about: about["spec"].update(layers=2)),  # pyright: ignore[reportIndexIssue, reportAttributeAccessIssue, reportUnknownLambdaType]
+        lambda path: edit(path, lambda about: about["spec"].update(layers=2)),
         r"does not fit its spec: it lacks down_blocks\.0\.resnets\.1\..* and \d+ more;",
     ),
     "another width": (
-        lambda path: edit(path, lambda about: about["spec"].update(context_width=8)),  # pyright: ignore[reportIndexIssue, reportAttributeAccessIssue, reportUnknownLambdaType]
+        lambda path: edit(path, lambda about: about["spec"].update(context_width=8)),
         r"to_k\.weight is \(16, 16\), not \(16, 8\)",
     ),
 }

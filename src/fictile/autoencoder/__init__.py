@@ -1,24 +1,54 @@
 """Pixels to latents and back."""
 
-from fictile.autoencoder.autoencoder import Autoencoder, KLAutoencoder, Posterior
+from fictile.autoencoder.autoencoder import (
+    AnyAutoencoder,
+    Autoencoder,
+    KLAutoencoder,
+    NormalisedAutoencoder,
+    Posterior,
+)
+from fictile.autoencoder.dc import DC
 from fictile.autoencoder.hashing import encoder_hash
 from fictile.autoencoder.kl import KL
-from fictile.autoencoder.known import FLUX1, KNOWN, SD1, SD3, SDXL, Known
+from fictile.autoencoder.known import FLUX1, FLUX2, KNOWN, SANA, SD1, SD3, SDXL, WAN21, Known
+from fictile.autoencoder.network import KINDS, Network, kind_of, make_network
 from fictile.autoencoder.normalisation import Normalisation
-from fictile.autoencoder.spec import KLSpec
+from fictile.autoencoder.precision import LADDER, PrecisionLadder, PrecisionMemory
+from fictile.autoencoder.spec import DCSpec, KLSpec, Spec, TinySpec, WanSpec
+from fictile.autoencoder.tiny import Tiny
+from fictile.autoencoder.wan import Wan
 
 __all__ = [
+    "DC",
     "FLUX1",
+    "FLUX2",
+    "KINDS",
     "KL",
     "KNOWN",
+    "LADDER",
+    "SANA",
     "SD1",
     "SD3",
     "SDXL",
+    "WAN21",
+    "AnyAutoencoder",
     "Autoencoder",
+    "DCSpec",
     "KLAutoencoder",
     "KLSpec",
     "Known",
+    "Network",
     "Normalisation",
+    "NormalisedAutoencoder",
     "Posterior",
+    "PrecisionLadder",
+    "PrecisionMemory",
+    "Spec",
+    "Tiny",
+    "TinySpec",
+    "Wan",
+    "WanSpec",
     "encoder_hash",
+    "kind_of",
+    "make_network",
 ]

@@ -1,7 +1,8 @@
 """Pixels to normalised latents and back: the only place where a normalisation is applied."""
 
+import copy
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -9,15 +10,21 @@ from torch import Tensor
 
 from fictile.autoencoder.hashing import encoder_hash
 from fictile.autoencoder.kl import KL
+from fictile.autoencoder.network import Network
 from fictile.autoencoder.normalisation import Normalisation
-from fictile.autoencoder.spec import KLSpec
+from fictile.autoencoder.spec import Spec
 from fictile.errors import RequestError
 from fictile.latent import Latent, LatentSpace
+
+N_co = TypeVar("N_co", bound=Network, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Posterior:
-    """The diagonal Gaussian over latents that a picture was encoded to, in normalised units (arXiv 1312.6114)."""
+    """The diagonal Gaussian over latents that a picture was encoded to, in normalised units (arXiv 1312.6114).
+
+    Of an autoencoder without a posterior the log-variance is minus infinity: a sample is then the mean, exactly.
+    """
 
     mean: Float[Tensor, "b c h w"]
     logvar: Float[Tensor, "b c h w"]
@@ -44,6 +51,11 @@ class Autoencoder(Protocol):
         """The space of its latents."""
         ...
 
+    @property
+    def content_hash(self) -> str | None:
+        """Of the file it was loaded from, if any; its latents carry it."""
+        ...
+
     def encode(self, pixels: Float[Tensor, "b 3 h w"]) -> Posterior:
         """Pixels in [-1, 1] to normalised latents."""
         ...
@@ -53,8 +65,8 @@ class Autoencoder(Protocol):
         ...
 
 
-class KLAutoencoder:
-    """A KL network that speaks normalised latents. It computes where its network is, in its precision.
+class NormalisedAutoencoder(Generic[N_co]):
+    """A network that speaks normalised latents. It computes where its network is, in its precision.
 
     Without a `space` it names its own: the name and a hash of encoder and normalisation. `content_hash` is that of the
     file it was loaded from, if any; its latents carry it.
@@ -64,7 +76,7 @@ class KLAutoencoder:
 
     def __init__(
         self,
-        network: KL,
+        network: N_co,
         normalisation: Normalisation,
         name: str,
         space: LatentSpace | None = None,
@@ -72,17 +84,18 @@ class KLAutoencoder:
         content_hash: str | None = None,
     ) -> None:
         spec = network.spec
-        if normalisation.channels != spec.channels:
+        if normalisation.raw_channels != spec.channels:
             raise RequestError(
-                f"The normalisation has {normalisation.channels} channels, but latents of {name} have {spec.channels}; "
-                "give one scale and one shift for each channel."
+                f"The normalisation has {normalisation.raw_channels} channels, but latents of {name} have "
+                f"{spec.channels}; give one scale and one shift for each channel."
             )
+        channels, factor = normalisation.channels, spec.factor * normalisation.patch
         if space is None:
             fingerprint = encoder_hash(network, normalisation)
-            space = LatentSpace(id=f"{name}-{fingerprint}", channels=spec.channels, factor=spec.factor)
-        if (space.channels, space.factor) != (spec.channels, spec.factor):
+            space = LatentSpace(id=f"{name}-{fingerprint}", channels=channels, factor=factor)
+        if (space.channels, space.factor) != (channels, factor):
             raise RequestError(
-                f"The space is {space}, but {name} makes latents of {spec.channels} channels at 1/{spec.factor}; "
+                f"The space is {space}, but {name} makes latents of {channels} channels at 1/{factor}; "
                 "give the space that belongs to this autoencoder, or none."
             )
         self.network = network
@@ -92,7 +105,7 @@ class KLAutoencoder:
         self.content_hash = content_hash
 
     @property
-    def spec(self) -> KLSpec:
+    def spec(self) -> Spec:
         """What the network is made of."""
         return self.network.spec
 
@@ -123,6 +136,13 @@ class KLAutoencoder:
         raw = self.normalisation.undo(latent.data.float())
         return self.network.decode(self._to_network(raw)).float()
 
+    def placed(self, device: torch.device, dtype: torch.dtype) -> "NormalisedAutoencoder[N_co]":
+        """A copy of it elsewhere or in another precision, ready to run and nothing else."""
+        network = copy.deepcopy(self.network).requires_grad_(False).eval().to(device, dtype)
+        if all(parameter.ndim <= 4 for parameter in network.parameters()):
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
+        return NormalisedAutoencoder(network, self.normalisation, self.name, self.space, content_hash=self.content_hash)
+
     def _check(self, pixels: Tensor) -> None:
         if pixels.ndim != 4 or pixels.shape[1] != 3 or not pixels.numel() or not pixels.is_floating_point():
             raise RequestError(
@@ -141,3 +161,9 @@ class KLAutoencoder:
 
     def _to_network(self, x: Tensor) -> Tensor:
         return x.to(next(self.network.parameters()))
+
+
+KLAutoencoder = NormalisedAutoencoder[KL]
+"""The kind that can be trained here."""
+AnyAutoencoder = NormalisedAutoencoder[Network]
+"""Of whatever kind its network is."""

@@ -6,19 +6,21 @@ import struct
 import torch
 from torch import Tensor
 
-from fictile.autoencoder.kl import KL
+from fictile.autoencoder.network import Network
 from fictile.autoencoder.normalisation import Normalisation
 
 DIGITS = 8
 
 
-def encoder_hash(network: KL, normalisation: Normalisation) -> str:
+def encoder_hash(network: Network, normalisation: Normalisation) -> str:
     """8 hex digits of a SHA-256 over all that shapes a latent: the encoder, its quant convolution, the normalisation.
 
     The decoder does not count, so that a fine-tuned one keeps its space. Weights count as float16, so that a
     network has the same hash before it is saved in half precision and after it is loaded in full.
     """
     digest = hashlib.sha256(struct.pack(f"<{2 * normalisation.channels}d", *normalisation.scale, *normalisation.shift))
+    if normalisation.patch > 1:
+        digest.update(f"patch {normalisation.patch}".encode())
     for name, weight in sorted(network.state_dict().items()):
         if name.startswith(("encoder.", "quant_conv.")):
             digest.update(f"{name}{tuple(weight.shape)}".encode())

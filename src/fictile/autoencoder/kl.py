@@ -145,7 +145,7 @@ class Decoder(nn.Module):
 
     def __init__(self, spec: KLSpec) -> None:
         super().__init__()
-        widths, finest = spec.widths[::-1], len(spec.widths) - 1
+        widths, finest = (spec.decoder_widths or spec.widths)[::-1], len(spec.widths) - 1
         self.conv_in = nn.Conv2d(spec.channels, widths[0], 3, padding=1)
         self.mid_block = MidBlock(widths[0], spec.groups, attention=spec.mid_attention)
         self.up_blocks = nn.ModuleList(
@@ -163,7 +163,7 @@ class Decoder(nn.Module):
 
 
 class KL(nn.Module):
-    """The bare network. It speaks raw latents; `KLAutoencoder` brings them to normalised units and checks its input."""
+    """The bare network. It speaks raw latents; the autoencoder around it normalises them and checks its input."""
 
     def __init__(self, spec: KLSpec) -> None:
         super().__init__()

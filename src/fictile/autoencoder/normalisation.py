@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from fictile.errors import RequestError
 
@@ -14,15 +15,25 @@ from fictile.errors import RequestError
 class Normalisation:
     """model = (raw - shift) * scale, for each channel of its own.
 
+    With `patch` > 1, squares of that many raw cells are first folded into channels (channel first, then row, then
+    column), so that the model's latent is coarser and has patch^2 as many channels as the network's.
+
     Only the autoencoder applies it; whoever holds a `Latent` is in model units.
 
-    Raises RequestError when the two differ in length or cannot be undone (a scale of 0, a value that is not finite).
+    Raises RequestError when the two differ in length, do not fill the patch or cannot be undone (a scale of 0, a value
+    that is not finite).
     """
 
     scale: tuple[float, ...]
     shift: tuple[float, ...]
+    patch: int = 1
 
     def __post_init__(self) -> None:
+        if self.patch < 1 or len(self.scale) % self.patch**2:
+            raise RequestError(
+                f"The normalisation folds squares of {self.patch}x{self.patch} cells into {len(self.scale)} channels; "
+                "give a patch from 1 on, and a scale for each channel of the folded latent."
+            )
         if len(self.scale) != len(self.shift):
             raise RequestError(
                 f"The normalisation has {len(self.scale)} scales and {len(self.shift)} shifts; "
@@ -35,14 +46,14 @@ class Normalisation:
             )
 
     @staticmethod
-    def identity(channels: int) -> "Normalisation":
-        """For autoencoders that speak model units already."""
-        return Normalisation.scalar(1.0, 0.0, channels)
+    def identity(channels: int, patch: int = 1) -> "Normalisation":
+        """For autoencoders that speak model units already; at most their latents are folded."""
+        return Normalisation.scalar(1.0, 0.0, channels, patch)
 
     @staticmethod
-    def scalar(scale: float, shift: float, channels: int) -> "Normalisation":
-        """One scale and one shift for all channels."""
-        return Normalisation((scale,) * channels, (shift,) * channels)
+    def scalar(scale: float, shift: float, channels: int, patch: int = 1) -> "Normalisation":
+        """One scale and one shift for all channels of the model's latent."""
+        return Normalisation((scale,) * channels, (shift,) * channels, patch)
 
     @staticmethod
     def of(mean: Iterable[float], std: Iterable[float]) -> "Normalisation":
@@ -55,22 +66,37 @@ class Normalisation:
             )
         return Normalisation(tuple(1 / deviation for deviation in deviations), tuple(map(float, mean)))
 
+    @staticmethod
+    def batch_norm(mean: Iterable[float], variance: Iterable[float], epsilon: float, patch: int) -> "Normalisation":
+        """That of a batch norm without gain and bias, from its running statistics (arXiv 1502.03167, algorithm 2)."""
+        return Normalisation(
+            tuple((float(value) + epsilon) ** -0.5 for value in variance), tuple(map(float, mean)), patch
+        )
+
     @property
     def channels(self) -> int:
-        """How many channels it is for."""
+        """How many channels the model's latents have."""
         return len(self.scale)
 
-    def apply(self, raw: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    @property
+    def raw_channels(self) -> int:
+        """How many channels the network's latents have."""
+        return self.channels // self.patch**2
+
+    def apply(self, raw: Float[Tensor, "b c h w"]) -> Float[Tensor, "b cm hm wm"]:
         """Raw latents to model units."""
-        return (raw - per_channel(self.shift, raw)) * per_channel(self.scale, raw)
+        folded = F.pixel_unshuffle(raw, self.patch)
+        return (folded - per_channel(self.shift, folded)) * per_channel(self.scale, folded)
 
-    def undo(self, model: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def undo(self, model: Float[Tensor, "b cm hm wm"]) -> Float[Tensor, "b c h w"]:
         """Model units to raw latents."""
-        return model / per_channel(self.scale, model) + per_channel(self.shift, model)
+        folded = model / per_channel(self.scale, model) + per_channel(self.shift, model)
+        return F.pixel_shuffle(folded, self.patch)
 
-    def apply_logvar(self, logvar: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def apply_logvar(self, logvar: Float[Tensor, "b c h w"]) -> Float[Tensor, "b cm hm wm"]:
         """The log-variance of raw latents to that of normalised ones: + 2 log|scale|."""
-        return logvar + 2 * per_channel(self.scale, logvar).abs().log()
+        folded = F.pixel_unshuffle(logvar, self.patch)
+        return folded + 2 * per_channel(self.scale, folded).abs().log()
 
 
 def per_channel(values: tuple[float, ...], like: Float[Tensor, "b c h w"]) -> Float[Tensor, "c 1 1"]:

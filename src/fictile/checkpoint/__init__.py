@@ -1,5 +1,6 @@
 """Weights on disk, and the networks they belong to."""
 
+from fictile.checkpoint.assemble import assemble_autoencoder
 from fictile.checkpoint.diffusers import (
     export_diffusers_autoencoder,
     export_diffusers_unet,
@@ -16,6 +17,7 @@ __all__ = [
     "Hashes",
     "Inspection",
     "Parts",
+    "assemble_autoencoder",
     "content_hash",
     "export_diffusers_autoencoder",
     "export_diffusers_unet",

@@ -65,9 +65,15 @@ def export_diffusers_autoencoder(
 ) -> None:
     """Write a folder that diffusers' `AutoencoderKL.from_pretrained` opens, with scaling_factor 1 and shift_factor 0.
 
-    Raises RequestError for a space-to-depth stem, which diffusers does not have, or a place that cannot be written to.
+    Raises RequestError for a space-to-depth stem, a folded latent or a narrower decoder, which that class does not
+    have, or a place that cannot be written to.
     """
-    spec = autoencoder.spec
+    spec = autoencoder.network.spec
+    if autoencoder.normalisation.patch > 1 or spec.decoder_widths not in (None, spec.widths):
+        raise RequestError(
+            f"{autoencoder.name} folds its latents or has a decoder of other widths than its encoder, and diffusers' "
+            f"{AUTOENCODER} has neither; keep it as a file of Fictile's own."
+        )
     if spec.stem > 1:
         raise RequestError(
             f"{autoencoder.name} folds its pixels by {spec.stem} (stem), and diffusers has no such autoencoder; "
@@ -192,7 +198,7 @@ def fold_normalisation(autoencoder: KLAutoencoder) -> KLAutoencoder:
     With weight W, bias b, scale s and shift t per channel: mean' = s (W h + b - t), logvar' = W h + b + 2 log|s|, and
     the decoder reads W (z' / s + t) + b. (Log-variances are clamped after this, not before: nothing else differs.)
     """
-    spec, state = autoencoder.spec, autoencoder.network.state_dict()
+    spec, state = autoencoder.network.spec, autoencoder.network.state_dict()
     scale = torch.tensor(autoencoder.normalisation.scale, dtype=torch.float64)
     shift = torch.tensor(autoencoder.normalisation.shift, dtype=torch.float64)
     weight, bias = _pointwise(state, "quant_conv", 2 * spec.channels)

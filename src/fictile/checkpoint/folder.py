@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import torch
 
-from fictile.autoencoder import KLAutoencoder
+from fictile.autoencoder import AnyAutoencoder
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.native import (
@@ -74,7 +74,7 @@ class Parts:
     """
 
     name: str
-    autoencoder: KLAutoencoder
+    autoencoder: AnyAutoencoder
     text: TextEncoder
     denoiser: Denoiser
     defaults: Defaults

@@ -16,7 +16,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
+from fictile.autoencoder import (
+    KINDS,
+    AnyAutoencoder,
+    Network,
+    Normalisation,
+    NormalisedAutoencoder,
+    kind_of,
+    make_network,
+)
 from fictile.checkpoint.fields import few, from_json
 from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.header import Header, read_header
@@ -30,17 +38,18 @@ VERSION = 1  # of the format
 KEY = "fictile"  # of the metadata; latents use it too
 
 Kind = Literal["autoencoder", "denoiser", "text", "latent"]
-Network = TypeVar("Network", bound=nn.Module)
+Built = TypeVar("Built", bound=nn.Module)
 Spec = TypeVar("Spec")
 FilePath = str | PathLike[str]
 
 
-def save_autoencoder(autoencoder: KLAutoencoder, path: FilePath, dtype: torch.dtype = torch.float16) -> None:
-    """Write the network, its normalisation, its name and its latent space.
+def save_autoencoder(autoencoder: AnyAutoencoder, path: FilePath, dtype: torch.dtype = torch.float16) -> None:
+    """Write the network and the kind it is of, its normalisation, its name and its latent space.
 
     Raises RequestError when the place cannot be written to or a weight does not fit into `dtype`.
     """
     about = {
+        "network": kind_of(autoencoder.network.spec),
         "name": autoencoder.name,
         "space": asdict(autoencoder.space),
         "normalisation": asdict(autoencoder.normalisation),
@@ -48,14 +57,20 @@ def save_autoencoder(autoencoder: KLAutoencoder, path: FilePath, dtype: torch.dt
     write_native(path, "autoencoder", autoencoder.network, about, dtype)
 
 
-def load_autoencoder(path: FilePath) -> KLAutoencoder:
+def load_autoencoder(path: FilePath) -> AnyAutoencoder:
     """Read what `save_autoencoder` wrote, in float32 on the CPU, in evaluation mode.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
     about, header = read_about(path, "autoencoder")
-    network = build(lambda: KL(spec_in(about, KLSpec, path)), header, path)
-    return KLAutoencoder(
+    kind = KINDS.get(str(about.get("network", "kl")))  # files of version 0.1 are all of that kind, and do not say so
+    if kind is None:
+        raise RequestError(
+            f"{path} holds an autoencoder of kind {about['network']!r}, which this version of Fictile does not know; "
+            "open it with a newer one."
+        )
+    network: Network = build(lambda: make_network(spec_in(about, kind, path)), header, path)
+    return NormalisedAutoencoder(
         network,
         from_json(Normalisation, about.get("normalisation"), f"the normalisation in {path}"),
         name=str(about.get("name")),
@@ -102,7 +117,11 @@ def load_text(path: FilePath) -> TextTransformer:
 
 
 def write_native(
-    path: FilePath, kind: Kind, network: KL | UNet | TextTransformer, about: Mapping[str, object], dtype: torch.dtype
+    path: FilePath,
+    kind: Kind,
+    network: Network | UNet | TextTransformer,
+    about: Mapping[str, object],
+    dtype: torch.dtype,
 ) -> None:
     """A self-describing file: the weights of `network` in `dtype`, its spec, and what `about` says of it.
 
@@ -150,7 +169,7 @@ def spec_in(about: Mapping[str, object], kind: type[Spec], path: FilePath) -> Sp
     return from_json(kind, about.get("spec"), f"the spec in {path}")
 
 
-def build(make: Callable[[], Network], header: Header, path: FilePath) -> Network:
+def build(make: Callable[[], Built], header: Header, path: FilePath) -> Built:
     """The network with the file's weights in float32; made without memory first, so that none is filled twice."""
     try:
         with torch.device("meta"):
@@ -162,7 +181,8 @@ def build(make: Callable[[], Network], header: Header, path: FilePath) -> Networ
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise RequestError(f"{path} cannot be read ({error}); copy or download it again.") from None
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    whole = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    network.load_state_dict(whole, assign=True)
     return network.eval()
 
 
@@ -183,7 +203,8 @@ def _check_names(network: nn.Module, header: Header, path: FilePath) -> None:
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    stored = tensor.detach().to(device="cpu", dtype=dtype).contiguous()
+    kept = dtype if tensor.is_floating_point() else tensor.dtype  # a count of batches stays a whole number
+    stored = tensor.detach().to(device="cpu", dtype=kept).contiguous()
     if not stored.isfinite().all():
         raise RequestError(
             f"{name} has values that {str(dtype).removeprefix('torch.')} cannot hold "

@@ -1,6 +1,6 @@
 """What a latent is, and what may be done to it."""
 
 from fictile.latent.latent import Latent
-from fictile.latent.space import LatentSpace
+from fictile.latent.space import SPACES, LatentSpace
 
-__all__ = ["Latent", "LatentSpace"]
+__all__ = ["SPACES", "Latent", "LatentSpace"]

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from fictile.autoencoder import KLAutoencoder
+from fictile.autoencoder import AnyAutoencoder
 from fictile.checkpoint import Defaults, Parts, load_autoencoder, load_model, save_model
 from fictile.denoiser import Conditioning, Denoiser, Guidance, UNet, guide
 from fictile.engine import Runtime
@@ -62,7 +62,7 @@ class DenoiserTrainee:
     def __init__(
         self,
         options: DenoiserTraining,
-        autoencoder: KLAutoencoder,
+        autoencoder: AnyAutoencoder,
         train: Pictures,
         heldout: Pictures,
         runtime: Runtime,

@@ -11,7 +11,7 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fictile.autoencoder import KLAutoencoder, Posterior
+from fictile.autoencoder import AnyAutoencoder, Posterior
 from fictile.errors import FictileError, RequestError
 from fictile.files import written_whole
 from fictile.training.folder import Pictures
@@ -29,18 +29,17 @@ class LatentCache:
     far below the posterior's own spread.
     """
 
-    def __init__(self, folder: Path, autoencoder: KLAutoencoder, pictures: Pictures, *, flip: bool = False) -> None:
+    def __init__(self, folder: Path, autoencoder: AnyAutoencoder, pictures: Pictures, *, flip: bool = False) -> None:
         self.folder, self.autoencoder, self.pictures = folder, autoencoder, pictures
-        entries = pictures.entries
         # Every picture as it is; then, with `flip`, every picture mirrored, but one that must not be, as it is again.
-        mirrorings = [False] * len(entries) + [entry.flip for entry in entries] * flip
+        self.mirrorings = [False] * len(pictures) + [entry.flip for entry in pictures.entries] * flip
         transforms = {
             mirrored: repr((VERSION, _hash(autoencoder), pictures.size, mirrored)).encode()
             for mirrored in (False, True)
         }
-        contents = [_bytes(entry.path) for entry in entries] * (1 + flip)
-        keys = [hashlib.sha256(content + transforms[m]) for content, m in zip(contents, mirrorings, strict=True)]
-        self.mirrorings, self.paths = mirrorings, [folder / f"{key.hexdigest()}.safetensors" for key in keys]
+        contents = (_bytes(entry.path) for _ in range(1 + flip) for entry in pictures.entries)
+        keys = (hashlib.sha256(content + transforms[m]) for content, m in zip(contents, self.mirrorings, strict=True))
+        self.paths = [folder / f"{key.hexdigest()}.safetensors" for key in keys]
 
     def fill(self) -> None:
         """Encode whatever is missing, where the VAE's network is.
@@ -61,7 +60,8 @@ class LatentCache:
                 self._keep(row, pair)
 
     def _keep(self, row: int, moments: Float[Tensor, "2 c h w"]) -> None:
-        if not moments.isfinite().all():
+        mean, logvar = moments
+        if not mean.isfinite().all() or (logvar.isnan() | logvar.isposinf()).any():  # minus infinity: no doubt at all
             raise FictileError(
                 f"The VAE makes latents of {self.pictures.entries[row % len(self.pictures)].path} that are not finite "
                 "numbers; look at the picture, or train with another VAE."
@@ -77,7 +77,7 @@ class LatentCache:
         return Posterior(mean=moments[:, 0], logvar=moments[:, 1], space=self.autoencoder.space)
 
 
-def _hash(autoencoder: KLAutoencoder) -> str:
+def _hash(autoencoder: AnyAutoencoder) -> str:
     """What tells this VAE from every other: the hash of its file, or of all its numbers if it never was one."""
     if autoencoder.content_hash:
         return autoencoder.content_hash

@@ -1,0 +1,117 @@
+"""Autoencoders that overflow in low precision: a run is repeated one step wider until its numbers are finite.
+
+float16 ends at 65504, which activations of SDXL's autoencoder pass. bfloat16 has the range of float32 and 8 of its 24
+significant bits.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fictile.autoencoder.autoencoder import AnyAutoencoder, Autoencoder, Posterior
+from fictile.errors import FictileError
+from fictile.files import written_whole
+from fictile.latent import Latent
+
+LADDER = (torch.float16, torch.bfloat16, torch.float32)  # narrowest first
+
+T = TypeVar("T")
+
+
+class PrecisionLadder:
+    """One autoencoder on one device, in every precision that its runs turn out to need.
+
+    A precision's copy of the network is made when it is first needed, and kept.
+    """
+
+    def __init__(self, autoencoder: AnyAutoencoder, device: torch.device) -> None:
+        self._exact, self._device = autoencoder, device
+        self._copies: dict[torch.dtype, AnyAutoencoder] = {}
+        self.space = autoencoder.space
+        self.content_hash = autoencoder.content_hash
+
+    def at(self, dtype: torch.dtype) -> AnyAutoencoder:
+        """The autoencoder in this precision; its answers may overflow."""
+        if dtype not in self._copies:
+            self._copies[dtype] = self._exact.placed(self._device, dtype)
+        return self._copies[dtype]
+
+    def encode(self, pixels: Float[Tensor, "b 3 h w"], dtype: torch.dtype) -> tuple[Posterior, torch.dtype]:
+        """The posterior in the first precision from `dtype` on that makes its mean finite, and that precision.
+
+        Raises RequestError as the autoencoder does, FictileError when float32 overflows too.
+        """
+        return self._climb("encoded", dtype, lambda one: one.encode(pixels), lambda posterior: posterior.mean)
+
+    def decode(self, latent: Latent, dtype: torch.dtype) -> tuple[Float[Tensor, "b 3 h w"], torch.dtype]:
+        """The pixels in the first precision from `dtype` on that makes them finite, and that precision.
+
+        Raises RequestError as the autoencoder does, FictileError when float32 overflows too: a black picture is no
+        result.
+        """
+        return self._climb("decoded", dtype, lambda one: one.decode(latent), lambda pixels: pixels)
+
+    def _climb(
+        self, done: str, start: torch.dtype, run: Callable[[Autoencoder], T], numbers: Callable[[T], Tensor]
+    ) -> tuple[T, torch.dtype]:
+        for dtype in LADDER[LADDER.index(start) :]:
+            result = run(self.at(dtype))
+            if numbers(result).isfinite().all():
+                return result, dtype
+        raise FictileError(
+            f"The picture could not be {done}: the autoencoder of {self._exact.name} overflows even in float32; "
+            "check its file with `fictile inspect`."
+        )
+
+
+class PrecisionMemory:
+    """Which autoencoders, by content hash, have overflowed before, and the precision that they needed.
+
+    It is kept in a small JSON file. A file that cannot be read or written is no failure: what it would have said is
+    found out again.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or _cache() / "precision.json"
+
+    def start(self, content_hash: str | None, wanted: torch.dtype) -> torch.dtype:
+        """The wanted precision, or the wider one that this autoencoder is known to need."""
+        needed = _DTYPES.get(self._read().get(content_hash or "", ""), wanted)
+        return max(wanted, needed, key=LADDER.index)
+
+    def remember(self, content_hash: str | None, needed: torch.dtype) -> None:
+        """Keep it for the next time. An autoencoder that never was a file has no hash, and is forgotten."""
+        if content_hash and self.start(content_hash, needed) == needed:
+            content = self._read() | {content_hash: _name(needed)}
+            with suppress(OSError, FictileError):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with written_whole(self.path) as temporary:
+                    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def _read(self) -> dict[str, str]:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(content, dict):
+            return {}
+        return {key: str(value) for key, value in cast(dict[str, object], content).items()}
+
+
+def _cache() -> Path:
+    """Where programs keep what they can find out again (freedesktop.org, XDG base directories)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fictile"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+_DTYPES: Mapping[str, torch.dtype] = {_name(dtype): dtype for dtype in LADDER}

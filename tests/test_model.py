@@ -128,7 +128,7 @@ def test_a_bad_argument_is_refused_before_anything_is_computed(
     def fail(*_: object) -> None:
         pytest.fail("something was computed")
 
-    for network in (model.denoiser.network, model.text.network, model.autoencoder.network):
+    for network in (model.denoiser.network, *model.text.networks, model.autoencoder.network):
         monkeypatch.setattr(network, "forward", fail)
     defaults: dict[str, Any] = {"prompt": "a red fox"}
     with pytest.raises(RequestError, match=sentence) as refused:
@@ -231,8 +231,8 @@ def test_an_edited_recipe_is_refused_before_anything_is_computed(
     def fail(*_: object) -> None:
         pytest.fail("something was computed")
 
-    monkeypatch.setattr(model.text.network, "forward", fail)
-    monkeypatch.setattr(model.denoiser.network, "forward", fail)
+    for network in (model.denoiser.network, *model.text.networks):
+        monkeypatch.setattr(network, "forward", fail)
     with pytest.raises(RequestError, match=sentence):
         model.replay(replace(picture.recipe, **edit))
 
@@ -320,7 +320,7 @@ def test_a_model_leaves_the_networks_it_was_made_of_alone() -> None:
     parts = tiny_parts()
     model = Model(parts, replace(EXACT, dtype=torch.bfloat16, decode_dtype=torch.bfloat16))
     assert model.denoiser.network.conv_in.weight.dtype == torch.bfloat16
-    for network in (parts.denoiser.network, parts.text.network, parts.autoencoder.network):
+    for network in (parts.denoiser.network, *parts.text.networks, parts.autoencoder.network):
         assert {(weight.dtype, weight.requires_grad) for weight in network.parameters()} == {(torch.float32, True)}
 
 

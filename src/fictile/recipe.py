@@ -10,6 +10,7 @@ from fictile.engine import PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
 from fictile.picture import read_text
 from fictile.sampling import A1111_SAMPLERS, A1111_SCHEDULES
+from fictile.text import Weighting
 
 KEY, PARAMETERS = "fictile", "parameters"  # PNG text chunks: our JSON, and the line of AUTOMATIC1111's web UI
 
@@ -35,6 +36,8 @@ class Recipe:
     guidance_rescale: float
     guidance_interval: tuple[float, float]
     strength: float  # how much of the init picture might change
+    weighting: Weighting = "none"  # how the prompts' brackets were read; recipes that do not say read none
+    clip_skip: int = 1
     init: str | None  # SHA-256 of the init picture's pixels
 
     model: str
@@ -110,6 +113,8 @@ class Recipe:
             "Model": self.model,
             "VAE hash": self.vae_hash and self.vae_hash[:10],
             "Denoising strength": f"{self.strength:g}" if self.init else None,
+            "Clip skip": self.clip_skip if self.clip_skip > 1 else None,
+            "Emphasis": _EMPHASIS[self.weighting] if re.search(r"[()\[\]]", self.prompt + self.negative) else None,
             "RNG": "CPU",  # whose noise it is; the web UI draws it on the GPU unless told
             "Version": f"Fictile {self.fictile}",
         }
@@ -123,6 +128,9 @@ class Recipe:
             for name in (field.name for field in fields(self))
             if getattr(other, name) != getattr(self, name)
         )
+
+
+_EMPHASIS: dict[Weighting, str | None] = {"a1111": None, "no_norm": "No norm", "none": "None"}  # the web UI's names
 
 
 def _quoted(value: str) -> str:

@@ -22,7 +22,7 @@ def test_a_model_comes_back_whole(tmp_path: Path) -> None:
     assert (loaded.name, loaded.defaults) == (saved.name, saved.defaults)
     assert loaded.denoiser.space == loaded.autoencoder.space == saved.autoencoder.space
     assert (loaded.denoiser.schedule, loaded.denoiser.prediction) == (Flow(shift=2.0), "flow")
-    assert torch.equal(loaded.text.encode(["a red fox"])[0], saved.text.encode(["a red fox"])[0])
+    assert torch.equal(loaded.text_encoder.encode(["a red fox"])[0], saved.text_encoder.encode(["a red fox"])[0])
     assert (tmp_path / "new" / "model" / "README.md").read_text() == "# A card\n"
 
 

@@ -36,7 +36,7 @@ from fictile.sampling import (
     split_name,
 )
 from fictile.schedule import Level
-from fictile.text import Prompt, Weighting
+from fictile.text import Prompt
 
 PACKAGED = "emoji"
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
@@ -108,7 +108,7 @@ class Model:
         count: int = 1,
         init: PictureFile | Picture | None = None,
         strength: float = 1.0,
-        weighting: Weighting = "a1111",
+        weighting: str = "a1111",
         clip_skip: int = 1,
         callback: Callback | None = None,
     ) -> list[GeneratedPicture]:
@@ -165,7 +165,7 @@ class Model:
         latent = self._sampled(recipe, given, callback)
         return [self._picture(latent[index], recipe, index) for index in range(count)]
 
-    def count_tokens(self, prompt: str, *, weighting: Weighting = "a1111") -> Prompt:
+    def count_tokens(self, prompt: str, *, weighting: str = "a1111") -> Prompt:
         """The prompt as the text encoder reads it: its tokens, its chunks, and what is weighted.
 
         Raises RequestError for a prompt that is too long for this model, or an unknown weighting.

@@ -10,7 +10,6 @@ from fictile.engine import PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
 from fictile.picture import read_text
 from fictile.sampling import A1111_SAMPLERS, A1111_SCHEDULES
-from fictile.text import Weighting
 
 KEY, PARAMETERS = "fictile", "parameters"  # PNG text chunks: our JSON, and the line of AUTOMATIC1111's web UI
 
@@ -36,7 +35,7 @@ class Recipe:
     guidance_rescale: float
     guidance_interval: tuple[float, float]
     strength: float  # how much of the init picture might change
-    weighting: Weighting = "none"  # how the prompts' brackets were read; recipes that do not say read none
+    weighting: str = "none"  # how brackets in the prompts were read; older recipes do not say, and read none
     clip_skip: int = 1
     init: str | None  # SHA-256 of the init picture's pixels
 
@@ -114,7 +113,7 @@ class Recipe:
             "VAE hash": self.vae_hash and self.vae_hash[:10],
             "Denoising strength": f"{self.strength:g}" if self.init else None,
             "Clip skip": self.clip_skip if self.clip_skip > 1 else None,
-            "Emphasis": _EMPHASIS[self.weighting] if re.search(r"[()\[\]]", self.prompt + self.negative) else None,
+            "Emphasis": _EMPHASIS.get(self.weighting) if re.search(r"[()\[\]]", self.prompt + self.negative) else None,
             "RNG": "CPU",  # whose noise it is; the web UI draws it on the GPU unless told
             "Version": f"Fictile {self.fictile}",
         }
@@ -130,7 +129,7 @@ class Recipe:
         )
 
 
-_EMPHASIS: dict[Weighting, str | None] = {"a1111": None, "no_norm": "No norm", "none": "None"}  # the web UI's names
+_EMPHASIS = {"no_norm": "No norm", "none": "None"}  # in the web UI's words, where it is not the usual
 
 
 def _quoted(value: str) -> str:

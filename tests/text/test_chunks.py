@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fictile.text.chunks import Chunk, chunks_of, split_chunk, token_rows, weight_rows
+from fictile.text.chunks import Chunk, Prompt, chunks_of, split_chunk, token_rows, weight_rows
 from fictile.text.prompt import Segment
 from fictile.text.spec import TextSpec
 
@@ -88,3 +88,13 @@ def test_a_row_is_begin_tokens_end_and_pad() -> None:
         [18, 1, 2, 3, 4, 19],
     ]
     assert weight_rows(chunks, spec) == [[1, 1.5, 0.5, 1, 1, 1], [1] * 6, [1, 2, 2, 2, 2, 1]]
+
+
+def test_a_prompt_says_how_it_is_read() -> None:
+    one, two = Chunk((1,), (1.0,)), Chunk((1, 2), (1.3, 1.0))
+    short = Prompt(text="fox", chunks=(one,), room=75, weighted=())
+    assert str(short) == "1 token in 1 chunk of 75"
+    weighted = (Segment("red\n house", 1.3), Segment(" sky", 1 / 1.1))
+    long = Prompt(text="...", chunks=(one, two), room=75, weighted=weighted)
+    assert long.tokens == 3
+    assert str(long) == "3 tokens in 2 chunks of 75; red house x 1.3, sky x 0.9091"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from jaxtyping import Float
+from tests.text.twin import random_text, text_twin
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from fictile.errors import RequestError
 from fictile.text import (
@@ -34,38 +34,9 @@ PHRASES = [f"the {color} fox and the {color} bird sing well," for color in ("red
 LONG = " ".join(PHRASES)  # ten tokens each
 
 
-def random_network(spec: TextSpec, seed: int = 0) -> TextTransformer:
-    """Every parameter is random, the biases and norms too."""
-    torch.manual_seed(seed)
-    network = TextTransformer(spec).eval().requires_grad_(False)
-    for parameter in network.parameters():
-        parameter.add_(0.1 * torch.randn_like(parameter))
-    return network
-
-
 def conditioner(family: str) -> CLIPConditioner:
-    networks = [random_network(spec, seed) for seed, spec in enumerate(SPECS[family])]
+    networks = [random_text(spec, seed) for seed, spec in enumerate(SPECS[family])]
     return CLIPConditioner(TEXT_FAMILIES[family], tuple(networks))
-
-
-def theirs(network: TextTransformer) -> Any:
-    """transformers' model with the same weights."""
-    spec = network.spec
-    config = CLIPTextConfig(
-        vocab_size=spec.vocabulary,
-        hidden_size=spec.width,
-        intermediate_size=4 * spec.width,
-        projection_dim=spec.projection or 512,
-        num_hidden_layers=spec.layers,
-        num_attention_heads=spec.heads,
-        hidden_act=spec.activation,
-        eos_token_id=spec.end,
-    )
-    model: Any = (CLIPTextModelWithProjection if spec.projection else CLIPTextModel)(config).eval()
-    prefixed = any(name.startswith("text_model.") for name in model.state_dict())
-    state = network.state_dict()
-    model.load_state_dict({name if prefixed else name.removeprefix("text_model."): state[name] for name in state})
-    return model
 
 
 def assert_close(ours: Tensor | None, expected: Tensor) -> None:
@@ -103,7 +74,7 @@ def test_the_layers_that_a_family_reads_equal_transformers(family: str, deeper: 
         expected: list[Tensor] = []
         pooled = torch.empty(0)
         for network, (pad, index, norm) in zip(text.networks, READ[family], strict=True):
-            model = theirs(network)
+            model = text_twin(network)
             output = model(row(prompt, pad), output_hidden_states=True)
             hidden = output.hidden_states[index - deeper]
             expected.append(normed(model, hidden) if norm else hidden)
@@ -117,7 +88,7 @@ def test_the_layers_that_a_family_reads_equal_transformers(family: str, deeper: 
 
 @pytest.mark.parametrize("skip", [1, 2])
 def test_sd2_reads_the_same_layer_of_23_and_of_24(skip: int) -> None:
-    whole = random_network(replace(SMALL_H, layers=24))
+    whole = random_text(replace(SMALL_H, layers=24))
     cut = TextTransformer(replace(SMALL_H, layers=23)).eval().requires_grad_(False)
     cut.load_state_dict({name: weight for name, weight in whole.state_dict().items() if "layers.23." not in name})
     contexts = [
@@ -242,12 +213,12 @@ def test_widths_are_those_that_the_denoiser_must_have() -> None:
 
 def test_transformers_that_do_not_fit_are_refused() -> None:
     family = TEXT_FAMILIES["sdxl"]
-    clip, other = random_network(SMALL_L), random_network(replace(SMALL_L, context=50))
+    clip, other = random_text(SMALL_L), random_text(replace(SMALL_L, context=50))
     with pytest.raises(RequestError, match="has 2 text transformers, but 1 were given"):
         CLIPConditioner(family, (clip,))
     with pytest.raises(RequestError, match="reads 77 tokens at once and the other 50"):
         CLIPConditioner(family, (clip, other))
-    foreign = random_network(TextSpec(vocabulary=300, width=8, heads=2, layers=1, begin=0, end=1, pad=2))
+    foreign = random_text(TextSpec(vocabulary=300, width=8, heads=2, layers=1, begin=0, end=1, pad=2))
     with pytest.raises(RequestError, match="knows 300 tokens from 0"):
         CLIPConditioner(TEXT_FAMILIES["sd1"], (foreign,))
 

@@ -10,13 +10,14 @@ from fictile.text.prompt import Segment, parse_prompt
 from fictile.text.spec import TextSpec
 from fictile.text.tokenizer import Tokenizer
 from fictile.text.transformer import TextOutput, TextTransformer
-from fictile.text.weighting import Weighting
+from fictile.text.weighting import WEIGHTINGS
 
 __all__ = [
     "CLIP_L",
     "OPENCLIP_G",
     "OPENCLIP_H",
     "TEXT_FAMILIES",
+    "WEIGHTINGS",
     "CLIPConditioner",
     "CLIPTokenizer",
     "Chunk",
@@ -30,7 +31,6 @@ __all__ = [
     "TextSpec",
     "TextTransformer",
     "Tokenizer",
-    "Weighting",
     "clip_tokenizer",
     "parse_prompt",
 ]

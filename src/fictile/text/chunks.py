@@ -41,6 +41,15 @@ class Prompt:
         """How many tokens the prompt has, begin, end and padding left out."""
         return sum(map(len, self.chunks))
 
+    def __str__(self) -> str:
+        """In words: "34 tokens in 1 chunk of 75; house x 1.3"."""
+        tokens, chunks = (
+            f"{count} {noun}{'' if count == 1 else 's'}"
+            for count, noun in ((self.tokens, "token"), (len(self.chunks), "chunk"))
+        )
+        weights = ", ".join(f"{' '.join(segment.text.split())} x {segment.weight:.4g}" for segment in self.weighted)
+        return f"{tokens} in {chunks} of {self.room}" + (f"; {weights}" if weights else "")
+
 
 def chunks_of(parts: Sequence[Sequence[Segment]], tokens: Callable[[str], list[int]]) -> list[Chunk]:
     """A chunk, however long, for each part between BREAKs. The last part is left out where it is empty, unless it is

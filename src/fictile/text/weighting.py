@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Literal, get_args
 
 from jaxtyping import Float
 from torch import Tensor
@@ -10,7 +9,7 @@ from torch import Tensor
 from fictile.errors import RequestError
 from fictile.text.prompt import Segment, parse_prompt
 
-Weighting = Literal["a1111", "no_norm", "none"]
+WEIGHTINGS = ("a1111", "no_norm", "none")
 """How the brackets of a prompt are read.
 
 a1111    they weight words, and every chunk keeps its mean: the web UI's emphasis "Original"
@@ -24,10 +23,11 @@ def segments(prompt: str, weighting: str) -> list[list[Segment]]:
 
     Raises RequestError when there is no such way, or a weight is too large to be a number.
     """
-    ways: tuple[str, ...] = get_args(Weighting)
-    if weighting not in ways:
-        nearest = get_close_matches(weighting, ways, n=1, cutoff=0)[0]
-        raise RequestError(f"Weighting {weighting!r} is unknown: choose {', '.join(ways)}; the nearest is {nearest!r}.")
+    if weighting not in WEIGHTINGS:
+        nearest = get_close_matches(weighting, WEIGHTINGS, n=1, cutoff=0)[0]
+        raise RequestError(
+            f"Weighting {weighting!r} is unknown: choose {', '.join(WEIGHTINGS)}; the nearest is {nearest!r}."
+        )
     return [[Segment(prompt)]] if weighting == "none" else parse_prompt(prompt)
 
 

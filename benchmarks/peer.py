@@ -18,7 +18,7 @@ from fictile.autoencoder import KL, Normalisation
 from fictile.checkpoint import export_diffusers_unet
 from fictile.denoiser import UNet
 from fictile.sampling import initial_noise
-from fictile.text import TextEncoder
+from fictile.text import TextConditioner
 
 LAYOUTS = {"diffusers, contiguous": torch.contiguous_format, "diffusers, channels last": torch.channels_last}
 
@@ -78,7 +78,7 @@ class Pipeline:
     Latents stay float32 between the steps, as Fictile's do, so that bf16 pictures can be compared.
     """
 
-    text: TextEncoder
+    text: TextConditioner
     unet: UNet2DConditionModel
     autoencoder: AutoencoderKL
     normalisation: Normalisation
@@ -90,7 +90,8 @@ class Pipeline:
     ) -> Float[Tensor, "1 3 h w"]:
         """The picture in [-1, 1], from a latent of this shape ("c h w")."""
         dtype = self.unet.dtype
-        context, _ = self.text.encode(["", prompt])
+        texts = self.text.condition(prompt, "", size=(shape[-2], shape[-1]))
+        context = torch.cat([text.context for text in reversed(texts)])
         scheduler: Any = FlowMatchEulerDiscreteScheduler(shift=self.shift)
         scheduler.set_timesteps(sigmas=[1 - step / steps for step in range(steps)])
         latents = initial_noise(shape, seed, 1)

@@ -1,5 +1,6 @@
 """A prompt becomes a picture: with a tiny model whose weights are random and whose behaviour is not."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,29 @@ def test_a_prompt_that_no_file_can_hold_is_saved_as_the_tokenizer_read_it(folder
     assert torch.equal(model.replay(tmp_path / "fox.png").pixels, picture.pixels)
 
 
+def test_brackets_weight_words_unless_they_are_to_be_text(model: Model) -> None:
+    def latent(prompt: str, **options: Any) -> Tensor:
+        return model.generate(prompt, seed=1, steps=1, **options)[0].latent.data
+
+    plain = latent("a red fox")
+    assert torch.equal(latent("a (red:1) fox"), plain)
+    assert torch.equal(latent("a red fox", weighting="none"), plain)
+    weighted = latent("a (red:1.5) fox")
+    assert not torch.equal(weighted, plain)
+    assert not torch.equal(latent("a (red:1.5) fox", weighting="no_norm"), weighted)
+    assert torch.equal(latent("(fox)", weighting="none"), latent(r"\(fox\)"))
+    assert not torch.equal(latent("a fox BREAK a leaf"), latent("a fox a leaf"))
+
+
+def test_tokens_are_counted_as_the_model_reads_them(model: Model) -> None:
+    read = model.count_tokens("a (red:1.5) fox")
+    assert (read.tokens, len(read.chunks), read.room) == (model.count_tokens("a red fox").tokens, 1, 12)
+    assert [(segment.text, segment.weight) for segment in read.weighted] == [("red", 1.5)]
+    assert model.count_tokens("a (red:1.5) fox", weighting="none").tokens > read.tokens
+    with pytest.raises(RequestError, match=r"The prompt has \d+ tokens, this model takes 12"):
+        model.count_tokens("fox " * 50)
+
+
 BAD_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"prompt": " \n"}, "The prompt is empty"),
     ({"prompt": "fox " * 50}, r"The prompt has \d+ tokens, this model takes 12"),
@@ -117,6 +141,10 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"guidance": float("nan")}, "guidance is nan"),
     ({"sampler": "eulr"}, "nearest is 'euler'"),
     ({"schedule": "caras"}, "nearest is 'karras'"),
+    ({"weighting": "a111"}, "Weighting 'a111' is unknown: choose a1111, no_norm, none; the nearest is 'a1111'"),
+    ({"clip_skip": 0}, "Clip skip 0 is out of range: give 1"),
+    ({"clip_skip": 2}, "Clip skip 2 is out of range: give 1 .* to 1 "),
+    ({"prompt": "a fox BREAK " + "fox " * 50}, r"The prompt has \d+ tokens, this model takes 12"),
     ({"seed": -1}, "Seed -1"),
     ({"seed": 2**63 - 1, "count": 2}, "is out of range"),
 ]
@@ -129,7 +157,7 @@ def test_a_bad_argument_is_refused_before_anything_is_computed(
     def fail(*_: object) -> None:
         pytest.fail("something was computed")
 
-    for network in (model.denoiser.network, model.text.network, model.autoencoder.network):
+    for network in (model.denoiser.network, *model.text.networks, model.autoencoder.network):
         monkeypatch.setattr(network, "forward", fail)
     defaults: dict[str, Any] = {"prompt": "a red fox"}
     with pytest.raises(RequestError, match=sentence) as refused:
@@ -180,6 +208,20 @@ def test_a_replayed_picture_has_the_same_bytes(folder: Path, tmp_path: Path) -> 
     assert "Sampler: DPM++ 2M SDE" in read_text(tmp_path / "first.png")["parameters"]
 
 
+def test_a_recipe_that_does_not_say_how_brackets_were_read_is_replayed_as_it_was_made(folder: Path) -> None:
+    """Recipes of earlier versions, for which brackets were text."""
+    model = load(folder, runtime=EXACT)
+    (picture,) = model.generate("a (red) fox", weighting="none", seed=1, steps=1)
+    assert (picture.recipe.weighting, picture.recipe.clip_skip) == ("none", 1)
+    content = json.loads(picture.recipe.to_json())
+    del content["weighting"], content["clip_skip"]
+    assert torch.equal(model.replay(Recipe.from_json(json.dumps(content))).pixels, picture.pixels)
+    (now,) = model.generate("a (red) fox", seed=1, steps=1)
+    assert now.recipe.weighting == "a1111"
+    assert torch.equal(model.replay(now.recipe).pixels, now.pixels)
+    assert not torch.equal(now.latent.data, picture.latent.data)
+
+
 def test_a_replay_in_another_precision_says_what_differs(folder: Path) -> None:
     (picture,) = load(folder, runtime=EXACT).generate("a red fox", seed=9, steps=2)
     low = replace(EXACT, dtype=torch.bfloat16)
@@ -221,6 +263,8 @@ def test_a_replay_needs_the_same_model(folder: Path, model: Model) -> None:
         ({"strength": float("nan")}, "Strength nan"),
         ({"strength": float("inf")}, "Strength inf"),
         ({"steps": 10**20}, "steps were asked for"),
+        ({"weighting": ""}, "Weighting '' is unknown"),
+        ({"clip_skip": 99}, "Clip skip 99 is out of range"),
     ],
 )
 def test_an_edited_recipe_is_refused_before_anything_is_computed(
@@ -232,8 +276,8 @@ def test_an_edited_recipe_is_refused_before_anything_is_computed(
     def fail(*_: object) -> None:
         pytest.fail("something was computed")
 
-    monkeypatch.setattr(model.text.network, "forward", fail)
-    monkeypatch.setattr(model.denoiser.network, "forward", fail)
+    for network in (model.denoiser.network, *model.text.networks):
+        monkeypatch.setattr(network, "forward", fail)
     with pytest.raises(RequestError, match=sentence):
         model.replay(replace(picture.recipe, **edit))
 
@@ -352,7 +396,7 @@ def test_a_model_leaves_the_networks_it_was_made_of_alone() -> None:
     parts = tiny_parts()
     model = Model(parts, replace(EXACT, dtype=torch.bfloat16, decode_dtype=torch.bfloat16))
     assert model.denoiser.network.conv_in.weight.dtype == torch.bfloat16
-    for network in (parts.denoiser.network, parts.text.network, parts.autoencoder.network):
+    for network in (parts.denoiser.network, *parts.text.networks, parts.autoencoder.network):
         assert {(weight.dtype, weight.requires_grad) for weight in network.parameters()} == {(torch.float32, True)}
 
 

@@ -76,7 +76,8 @@ def test_diffusers_draws_the_same_picture_with_its_u_net(model: Model, tmp_path:
     twin = replace(model.denoiser, network=Twin(theirs, model.denoiser.network.spec))
 
     def draw(denoiser: Denoiser) -> Float[Tensor, "1 c h w"]:
-        wanted, unwanted = (Conditioning(row[None]) for row in model.text.encode(["a fox", ""])[0])
+        texts = model.text.condition("a fox", "", size=model.defaults.size)
+        wanted, unwanted = (Conditioning.of(text.context) for text in texts)
         shape = (model.space.channels, *(side // model.space.factor for side in model.defaults.size))
         steps = make_steps(denoiser.schedule, model.defaults.schedule, STEPS)
         with torch.no_grad():

@@ -95,6 +95,18 @@ def test_the_negative_prompt_and_the_strength_are_written_where_there_are_any() 
     assert "Denoising strength: 0.75" in lines[2]
 
 
+def test_what_is_unusual_about_reading_the_prompt_is_written_in_the_web_uis_words() -> None:
+    def last(**change: Any) -> str:
+        return replace(RECIPE, **change).parameters().splitlines()[-1]
+
+    assert "Emphasis" not in last(prompt="a (red) fox", weighting="a1111")
+    assert "Emphasis" not in last(weighting="no_norm")
+    assert ", Emphasis: No norm," in last(prompt="a (red) fox", weighting="no_norm")
+    assert ", Emphasis: None," in last(negative="[red]", weighting="none")
+    assert ", Clip skip: 2," in last(clip_skip=2)
+    assert "Clip skip" not in last()
+
+
 def test_what_would_break_the_line_is_quoted() -> None:
     last = replace(RECIPE, model='mine, "best": 1\nü').parameters().splitlines()[-1]
     assert 'Model: "mine, \\"best\\": 1\\nü", VAE hash' in last

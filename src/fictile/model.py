@@ -37,7 +37,7 @@ from fictile.sampling import (
     split_name,
 )
 from fictile.schedule import Level
-from fictile.text import TextEncoder
+from fictile.text import Prompt
 
 PACKAGED = "emoji"
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
@@ -77,7 +77,7 @@ class Model:
         self._memory = memory
         self._told: set[str] = set()
         self._ladder.at(self._decode_dtype)  # now, not at the first picture
-        self.text = TextEncoder(parts.text.tokenizer, _placed(parts.text.network, runtime.device, runtime.dtype))
+        self.text = parts.text.placed(lambda network: _placed(network, runtime.device, runtime.dtype))
         self.denoiser: Denoiser = replace(
             parts.denoiser, network=_placed(parts.denoiser.network, runtime.device, runtime.dtype)
         )
@@ -116,6 +116,8 @@ class Model:
         count: int = 1,
         init: PictureFile | Picture | None = None,
         strength: float = 1.0,
+        weighting: str = "a1111",
+        clip_skip: int = 1,
         callback: Callback | None = None,
     ) -> list[GeneratedPicture]:
         """Make `count` pictures of what the prompt says; whatever is None is the model's default.
@@ -130,6 +132,9 @@ class Model:
             size: height and width, multiples of `multiple`. With an init picture, its own.
             init: a picture to start from instead of noise alone.
             strength: how much of the init picture may change, above 0 and at most 1; without one it means nothing.
+            weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
+            clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
+                last, in A1111's counting.
             callback: called at each evaluation with (step index, level, x, x0).
 
         Raises RequestError before anything is computed when an argument is out of its range, FictileError when the
@@ -161,10 +166,19 @@ class Model:
             guidance_interval=guidance.interval,
             strength=strength if given else 1.0,
             init=_pixel_hash(given) if given else None,
+            weighting=weighting,
+            clip_skip=clip_skip,
             **self._identity(),
         )
         latent = self._sampled(recipe, given, callback)
         return [self._picture(latent[index], recipe, index) for index in range(count)]
+
+    def count_tokens(self, prompt: str, *, weighting: str = "a1111") -> Prompt:
+        """The prompt as the text encoder reads it: its tokens, its chunks, and what is weighted.
+
+        Raises RequestError for a prompt that is too long for this model, or an unknown weighting.
+        """
+        return self.text.read(prompt, weighting=weighting)
 
     def replay(
         self,
@@ -243,7 +257,8 @@ class Model:
         """Raises RequestError for what the parts below would only notice after they have started to compute."""
         if not recipe.prompt.strip():
             raise RequestError("The prompt is empty; say what the picture should show.")
-        self.text.tokenizer.encode([recipe.prompt, recipe.negative])
+        for text in (recipe.prompt, recipe.negative):
+            self.text.read(text, weighting=recipe.weighting, clip_skip=recipe.clip_skip)
         if recipe.count < 1:
             raise RequestError(f"{recipe.count} pictures were asked for; make 1 or more.")
         if not math.isfinite(recipe.guidance):
@@ -264,8 +279,13 @@ class Model:
 
     def _conditioning(self, recipe: Recipe) -> tuple[Conditioning, Conditioning]:
         """What the pictures should show and what not, a row for each."""
-        context, _ = self.text.encode([recipe.prompt, recipe.negative])
-        wanted, unwanted = (Conditioning(row[None]).repeat(recipe.count) for row in context)
+        weighting, clip_skip = recipe.weighting, recipe.clip_skip
+        both = self.text.condition(
+            recipe.prompt, recipe.negative, size=recipe.size, weighting=weighting, clip_skip=clip_skip
+        )
+        wanted, unwanted = (
+            Conditioning.of(text.context, text.pooled, text.sizes).repeat(recipe.count) for text in both
+        )
         return wanted, unwanted
 
     def _start(self, recipe: Recipe, level: Level, init: Picture | None) -> Float[Tensor, "b c h w"]:

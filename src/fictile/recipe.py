@@ -35,6 +35,8 @@ class Recipe:
     guidance_rescale: float
     guidance_interval: tuple[float, float]
     strength: float  # how much of the init picture might change
+    weighting: str = "none"  # how brackets in the prompts were read; older recipes do not say, and read none
+    clip_skip: int = 1
     init: str | None  # SHA-256 of the init picture's pixels
 
     model: str
@@ -110,6 +112,8 @@ class Recipe:
             "Model": self.model,
             "VAE hash": self.vae_hash and self.vae_hash[:10],
             "Denoising strength": f"{self.strength:g}" if self.init else None,
+            "Clip skip": self.clip_skip if self.clip_skip > 1 else None,
+            "Emphasis": _EMPHASIS.get(self.weighting) if re.search(r"[()\[\]]", self.prompt + self.negative) else None,
             "RNG": "CPU",  # whose noise it is; the web UI draws it on the GPU unless told
             "Version": f"Fictile {self.fictile}",
         }
@@ -123,6 +127,9 @@ class Recipe:
             for name in (field.name for field in fields(self))
             if getattr(other, name) != getattr(self, name)
         )
+
+
+_EMPHASIS = {"no_norm": "No norm", "none": "None"}  # in the web UI's words, where it is not the usual
 
 
 def _quoted(value: str) -> str:

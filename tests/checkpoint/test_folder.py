@@ -13,6 +13,7 @@ from fictile.checkpoint import load_model, save_autoencoder, save_model
 from fictile.errors import RequestError, SpaceMismatch
 from fictile.latent import LatentSpace
 from fictile.schedule import Flow
+from fictile.text import CLIP_L, TEXT_FAMILIES, CLIPConditioner, TextTransformer
 
 
 def test_a_model_comes_back_whole(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_a_model_comes_back_whole(tmp_path: Path) -> None:
     assert (loaded.name, loaded.defaults) == (saved.name, saved.defaults)
     assert loaded.denoiser.space == loaded.autoencoder.space == saved.autoencoder.space
     assert (loaded.denoiser.schedule, loaded.denoiser.prediction) == (Flow(shift=2.0), "flow")
-    assert torch.equal(loaded.text.encode(["a red fox"])[0], saved.text.encode(["a red fox"])[0])
+    assert torch.equal(loaded.text_encoder.encode(["a red fox"])[0], saved.text_encoder.encode(["a red fox"])[0])
     assert (tmp_path / "new" / "model" / "README.md").read_text() == "# A card\n"
 
 
@@ -104,3 +105,20 @@ def test_a_bad_value_in_model_json_is_named(tmp_path: Path, name: str, value: ob
     path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
     with pytest.raises(RequestError, match=sentence):
         load_model(tmp_path)
+
+
+def test_a_model_with_clips_tokenizer_is_not_written_as_a_folder(tmp_path: Path) -> None:
+    parts = tiny_parts()
+    spec = replace(CLIP_L, width=16, layers=1, heads=2)
+    clip = replace(parts, text=CLIPConditioner(TEXT_FAMILIES["sd1"], (TextTransformer(spec),)))
+    with pytest.raises(RequestError, match="has CLIP text encoders"):
+        save_model(clip, tmp_path / "clip")
+    assert not (tmp_path / "clip").exists()
+
+
+def test_text_encoders_with_a_pooled_vector_need_a_denoiser_that_reads_it() -> None:
+    parts = tiny_parts()
+    spec = replace(CLIP_L, width=8, layers=2, heads=2)
+    text = CLIPConditioner(TEXT_FAMILIES["sdxl"], (TextTransformer(spec), TextTransformer(spec)))
+    with pytest.raises(RequestError, match="of the text as a whole and the picture's size, but its U-Net reads 0"):
+        replace(parts, text=text)

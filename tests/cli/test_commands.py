@@ -1,6 +1,7 @@
 """Every command does what its help says, with a tiny untrained model."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,23 @@ def test_generate_takes_every_choice_and_says_so_in_json(run: Run, tiny: Path) -
         "seed": 1,
     }
     assert picture["recipe"].items() >= chosen.items()
+
+
+def test_generate_says_how_the_prompt_is_read_when_asked(run: Run, tiny: Path) -> None:
+    outcome = run("generate", "a (red:1.5) fox", "--negative", "leaf", "--steps", 1, "-m", tiny, "-v", "-o", "fox.png")
+    assert (outcome.code, outcome.stdout) == (0, "")
+    prompt, negative = outcome.stderr.splitlines()[:2]
+    assert re.fullmatch(r"Prompt: \d+ tokens in 1 chunk of 12; red x 1.5", prompt)
+    assert re.fullmatch(r"Negative prompt: \d+ tokens? in 1 chunk of 12", negative)
+
+
+def test_generate_reads_brackets_as_it_is_told(run: Run, tiny: Path) -> None:
+    choices = ("--weighting", "none", "--clip-skip", 1, "--steps", 1, "-m", tiny, "-o", "fox.png")
+    recipe = json.loads(run("generate", "a (red) fox", *choices, "--json").stdout)["pictures"][0]["recipe"]
+    assert (recipe["weighting"], recipe["clip_skip"]) == ("none", 1)
+    outcome = run("generate", "a fox", "--weighting", "nun", "-m", tiny, "-o", "other.png")
+    assert outcome.code == 2
+    assert "Weighting 'nun' is unknown" in outcome.sentence
 
 
 def test_generate_starts_from_a_picture(run: Run, tiny: Path, photo: Path) -> None:

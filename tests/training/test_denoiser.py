@@ -54,13 +54,13 @@ def test_a_model_is_trained_on_from_where_it_stands(data: Path, vae: Path, tmp_p
     trainee = denoiser_trainee(denoiser_options(data, tmp_path / "second", vae, init=model, spec=wider))
     parts = load_model(model)
     assert trainee.unet.spec == parts.denoiser.network.spec
-    for ours, before in ((trainee.unet, parts.denoiser.network), (trainee.text, parts.text.network)):
+    for ours, before in ((trainee.unet, parts.denoiser.network), (trainee.text, parts.text_encoder.network)):
         for name, weight in before.state_dict().items():
             torch.testing.assert_close(ours.state_dict()[name], weight, rtol=0, atol=0)
     before = trainee.unet.conv_in.weight.clone()
     trainee.step(0)
     assert not torch.equal(trainee.unet.conv_in.weight, before)
-    assert trainee.tokenizer.encode(["a fox"]).equal(parts.text.tokenizer.encode(["a fox"]))
+    assert trainee.tokenizer.encode(["a fox"]).equal(parts.text_encoder.tokenizer.encode(["a fox"]))
 
 
 def test_a_model_of_another_kind_is_not_trained_on_from(data: Path, vae: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from fictile.errors import RequestError, SpaceMismatch
 from fictile.files import made_folder, written_whole
 from fictile.latent import LatentSpace
 from fictile.schedule import DDPM, Cosine, Flow, Prediction, schedule_from_json, schedule_to_json
-from fictile.text import TextEncoder, Tokenizer
+from fictile.text import TextConditioner, TextEncoder, Tokenizer
 
 VERSION = 1  # of model.json
 MODEL, VAE, UNET, TEXT, TOKENIZER, CARD = (
@@ -75,19 +75,39 @@ class Parts:
 
     name: str
     autoencoder: AnyAutoencoder
-    text: TextEncoder
+    text: TextConditioner
     denoiser: Denoiser
     defaults: Defaults
     hashes: Hashes | None = None
 
     def __post_init__(self) -> None:
         _check_spaces(self.name, self.autoencoder.space, self.denoiser.space)
-        width, expected = self.text.network.spec.width, self.denoiser.network.spec.context_width
-        if width != expected:
+        width, spec = self.text.context_width, self.denoiser.network.spec
+        if width != spec.context_width:
             raise RequestError(
-                f"The text encoder of {self.name} makes {width} features per token, but its U-Net reads {expected}; "
-                "use the text encoder that the U-Net was trained with."
+                f"The text encoder of {self.name} makes {width} features per token, but its U-Net reads "
+                f"{spec.context_width}; use the text encoder that the U-Net was trained with."
             )
+        pooled, sizes = self.text.added or (0, 0)
+        added = pooled + sizes * (spec.added_time_width or 0)
+        if added != (spec.added_width or 0):
+            raise RequestError(
+                f"The text encoders of {self.name} make {added} features of the text as a whole and the picture's "
+                f"size, but its U-Net reads {spec.added_width or 0}; use the text encoders that the U-Net was trained "
+                "with."
+            )
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """The text encoder of a model that Fictile trained. Raises RequestError for a published model, which has none
+        that a model folder could hold or that training could go on with.
+        """
+        if not isinstance(self.text, TextEncoder):
+            raise RequestError(
+                f"{self.name} has CLIP text encoders, but only a model with a tokenizer of its own can be saved as a "
+                "model folder or trained on; use one that Fictile trained."
+            )
+        return self.text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,17 +128,17 @@ def save_model(
     """Write the model folder, weights in `dtype`; `card` becomes its README.md. model.json comes last, so that a folder
     that has one is whole.
 
-    Raises RequestError when the folder cannot be written to.
+    Raises RequestError when the folder cannot be written to, or for text encoders of a published model.
     """
-    folder, schedule = Path(folder), parts.denoiser.schedule
+    folder, schedule, text = Path(folder), parts.denoiser.schedule, parts.text_encoder
     if not isinstance(schedule, DDPM | Cosine | Flow):
         raise RequestError(f"A {type(schedule).__name__} cannot be written into {MODEL}; use one of fictile.schedule.")
     made_folder(folder)
     space = parts.denoiser.space
     save_autoencoder(parts.autoencoder, folder / VAE, dtype)
     save_unet(parts.denoiser.network, folder / UNET, dtype, space=space)
-    save_text(parts.text.network, folder / TEXT, dtype)
-    parts.text.tokenizer.save(folder / TOKENIZER)
+    save_text(text.network, folder / TEXT, dtype)
+    text.tokenizer.save(folder / TOKENIZER)
     about = {
         "version": VERSION,
         "name": parts.name,

@@ -8,9 +8,14 @@ import typer
 
 from fictile.cli import options
 from fictile.cli.destination import destinations, slug
-from fictile.cli.terminal import Work
+from fictile.cli.terminal import Work, say
 
-PICTURE, SAMPLING, START = "Picture", "Sampling", "Starting from a picture"  # panels of the help page
+PICTURE, PROMPT, SAMPLING, START = (
+    "Picture",
+    "Reading the prompt",
+    "Sampling",
+    "Starting from a picture",
+)  # panels of the help page
 
 
 def generate(
@@ -32,6 +37,32 @@ def generate(
             "--count", "-n", metavar="N", min=1, help="How many; the i-th has seed + i.", rich_help_panel=PICTURE
         ),
     ] = 1,
+    weighting: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Brackets: a1111 (weights), no_norm (weights that keep no mean), none (text).",
+            rich_help_panel=PROMPT,
+        ),
+    ] = "a1111",
+    clip_skip: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Read the text encoder's N-th layer from the end, as A1111 counts.",
+            rich_help_panel=PROMPT,
+        ),
+    ] = 1,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            metavar="",
+            help="Say how the prompt is read: tokens, chunks, weights.",
+            rich_help_panel=PROMPT,
+        ),
+    ] = False,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -112,6 +143,9 @@ def generate(
         init = load_picture(start) if start else None
         work.stage("Loading the model")
         maker = load(model, device=device, precision=precision)
+        if verbose:
+            for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
+                say(f"{name}: {maker.count_tokens(text, weighting=weighting)}")
         pictures = maker.generate(
             prompt,
             negative=negative,
@@ -124,6 +158,8 @@ def generate(
             count=count,
             init=init,
             strength=strength,
+            weighting=weighting,
+            clip_skip=clip_skip,
             callback=work.denoising(steps or maker.defaults.steps, strength if init else 1.0),
         )
     for picture, path in zip(pictures, paths, strict=True):

@@ -23,6 +23,20 @@ class Conditioning:
     context: Float[Tensor, "b n d"]
     added: Added | None = None
 
+    @classmethod
+    def of(
+        cls,
+        context: Float[Tensor, "b n d"],
+        pooled: Float[Tensor, "b p"] | None = None,
+        sizes: Float[Tensor, "b k"] | None = None,
+    ) -> "Conditioning":
+        """Of the features of a text; `pooled` and `sizes` are given together or not at all."""
+        if pooled is None or sizes is None:
+            if pooled is not sizes:
+                raise ValueError("The pooled text or the sizes are missing; give both or neither.")
+            return cls(context)
+        return cls(context, Added(pooled, sizes))
+
     def __len__(self) -> int:
         return len(self.context)
 

@@ -63,7 +63,7 @@ class Tokenizer:
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        tokens.train_from_iterator(map(_encodable, captions), trainer)
+        tokens.train_from_iterator(map(encodable, captions), trainer)
         begin, end, pad = (tokens.token_to_id(token) for token in (BEGIN, END, PAD))
         tokens.post_processor = processors.TemplateProcessing(
             single=f"{BEGIN} $A {END}", special_tokens=[(BEGIN, begin), (END, end)]
@@ -92,22 +92,30 @@ class Tokenizer:
 
         Raises RequestError with the counts when a text is too long, unless `truncate` cuts it.
         """
-        rows = [self._tokens.encode(_encodable(text)).ids for text in texts]
+        rows = [self._tokens.encode(encodable(text)).ids for text in texts]
         if truncate:
             rows = [row if len(row) <= self.context else [*row[: self.context - 1], self.end] for row in rows]
-        excess = max((len(row) for row in rows), default=0) - self.context
-        if excess > 0:
-            room = self.context - 2
-            raise RequestError(
-                f"The prompt has {room + excess} tokens, this model takes {room}: shorten it by {excess}."
-            )
+        for row in rows:
+            self.check_length(len(row) - 2)
         return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), self.context)
+
+    def check_length(self, count: int) -> None:
+        """Raises RequestError with the counts when a text of so many tokens is too long."""
+        room = self.context - 2
+        if count > room:
+            raise RequestError(f"The prompt has {count} tokens, this model takes {room}: shorten it by {count - room}.")
+
+    def tokens(self, text: str) -> list[int]:
+        """The ids of a text of any length, without begin, end and pad."""
+        return [
+            token for token in self._tokens.encode(encodable(text), add_special_tokens=False).ids if token != self.pad
+        ]
 
     def count(self, text: str) -> int:
         """How many tokens `text` has, begin and end left out; `context - 2` of them fit."""
-        return sum(self._tokens.encode(_encodable(text), add_special_tokens=False).attention_mask)
+        return len(self.tokens(text))
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Lone surrogates, as an undecodable byte on the command line leaves them, are the only thing UTF-8 cannot say."""
     return text.encode("utf-8", errors="replace").decode("utf-8")

@@ -114,7 +114,8 @@ class DenoiserTrainee:
                 f"{folder} predicts {denoiser.prediction!r}, but the objective is {self.options.objective!r}; "
                 "train on with the model's own objective."
             )
-        return denoiser.network.train(), TextEncoder(model.text.tokenizer, model.text.network.train())
+        text = model.text_encoder
+        return denoiser.network.train(), TextEncoder(text.tokenizer, text.network.train())
 
     def _cache(self, pictures: Pictures, *, flip: bool = False) -> LatentCache:
         return LatentCache(self.options.output / "latents", self.autoencoder, pictures, flip=flip)

@@ -151,7 +151,10 @@ def _folder(path: Path, variant: str | None, ema: bool) -> Checkpoint:
     if ema:
         raise RequestError(f"{path} is a folder, and averaged copies are in single files only; load it without.")
     identity, parts, normalisation, schedule = open_pipeline(path, variant)
-    _, space = _units(identity, parts, {"normalisation": asdict(normalisation)} if normalisation else {}, str(path))
+    words = own_words(parts["vae"].weights.metadata) if "vae" in parts else {}
+    if normalisation:  # what the folder says goes before what a weight file in it does
+        words = {**words, "normalisation": asdict(normalisation)}
+    normalisation, space = _units(identity, parts, words, str(path))
     return Checkpoint(
         path=path,
         identity=replace(identity, zero_terminal_snr=schedule.zero_terminal_snr),

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from fictile.checkpoint.files import first_bytes
 from fictile.checkpoint.header import NAMES, TensorInfo
 from fictile.checkpoint.weights import Weights
 from fictile.errors import RequestError
@@ -88,7 +89,7 @@ def _flat(content: dict[Any, Any]) -> list[tuple[str, object]]:
 
 def _load(path: Path) -> object:
     zipped = zipfile.is_zipfile(path)
-    if not zipped and path.open("rb").read(2) == b"PK":
+    if not zipped and first_bytes(path).startswith(b"PK"):
         raise RequestError(
             f"{path} is truncated: the table at the end of the archive is not within its {path.stat().st_size:,} "
             "bytes; copy or download it again."

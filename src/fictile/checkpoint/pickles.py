@@ -98,7 +98,10 @@ def _load(path: Path) -> object:
     try:
         with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's, on old kinds of storage: nothing that a user could act upon
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+            if zipped and path.suffix != ".safetensors":  # by which torch would go, whatever the file holds
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise RequestError(_refusal(path, str(error))) from None
     except (RuntimeError, ValueError, TypeError, LookupError, EOFError, OSError, AttributeError) as error:
@@ -110,9 +113,13 @@ def _load(path: Path) -> object:
 
 def _refusal(path: Path, message: str) -> str:
     """What stands in the pickle beside tensors, in a sentence; torch's own advice to trust it is left out."""
-    named = re.search(r"(?:GLOBAL|global|callable|class|function) `?([\w.]+\.[\w.<>]+)", message)
-    what = named[1] if named else "something that is no tensor"
+    if "Unsupported operand" in message:
+        return (
+            f"{path} is a pickle that torch did not write, or a damaged one; get the .safetensors version of the model."
+        )
+    named = re.search(r"GLOBAL (\S+)", message)
+    what = named[1] if named else "code of its own"
     return (
-        f"{path} is a pickle that would run {what}, which is no tensor, so it was not opened; nothing was run: "
+        f"{path} is a pickle that would run {what}, which is no tensor, so it was not opened and nothing was run; "
         "get the .safetensors version of the model."
     )

@@ -53,6 +53,8 @@ def inspect(
             [(network.label, f"{network.parameters:,}", network.dtype, network.naming) for network in found.networks],
             title="\nNetworks",
         )
+    if found.identity:
+        about.pop("fictile", None)  # the same as above, as programs read it
     if about:
         write_table({name: _short(value) for name, value in _flat(about)}, title="\nWhat it says of itself")
     for note in found.identity.notes if found.identity else ():

@@ -164,7 +164,7 @@ def test_what_diffusers_does_not_have_is_refused(tmp_path: Path) -> None:
         ({"down_block_types": 2}, "down_block_types in config.json is 2, but a list was expected"),
         ({"transformer_layers_per_block": []}, "The value None does not fit mid_depth"),
         ({"block_out_channels": "many"}, "The value 'many' does not fit widths"),
-        ({"layers_per_block": 2}, "does not fit its spec"),
+        ({"layers_per_block": 2}, r"The U-Net in .* lacks \d+ of \d+ tensors \(down_blocks"),
     ],
 )
 def test_a_configuration_that_fictile_does_not_have_is_refused(
@@ -176,12 +176,38 @@ def test_a_configuration_that_fictile_does_not_have_is_refused(
         load_diffusers_unet(tmp_path)
 
 
-def test_a_folder_with_only_a_pickle_says_so(tmp_path: Path) -> None:
-    export_diffusers_unet(tiny_unet(), tmp_path)
+def test_weights_in_a_pickle_or_under_a_variant_are_found(tmp_path: Path) -> None:
+    ours = tiny_unet()
+    export_diffusers_unet(ours, tmp_path)
     weights = tmp_path / "diffusion_pytorch_model.safetensors"
-    weights.unlink()
+    weights.rename(tmp_path / "diffusion_pytorch_model.fp16.safetensors")
+    torch.testing.assert_close(load_diffusers_unet(tmp_path).state_dict(), ours.state_dict(), rtol=0, atol=0)
+    (tmp_path / "diffusion_pytorch_model.fp16.safetensors").unlink()
     with pytest.raises(RequestError, match="has no diffusion_pytorch_model"):
         load_diffusers_unet(tmp_path)
+    torch.save(ours.state_dict(), weights.with_suffix(".bin"))
+    torch.testing.assert_close(load_diffusers_unet(tmp_path).state_dict(), ours.state_dict(), rtol=0, atol=0)
     torch.save({}, weights.with_suffix(".bin"))
-    with pytest.raises(RequestError, match=r"has only diffusion_pytorch_model.bin, a pickle"):
+    with pytest.raises(RequestError, match="without a single tensor"):
         load_diffusers_unet(tmp_path)
+
+
+def test_a_unet_without_a_middle_attention_goes_both_ways(tmp_path: Path) -> None:
+    spec = UNetSpec(
+        widths=(8, 16, 16),
+        depth=(0, 1, 2),
+        mid_depth=0,
+        heads=(1, 2, 4),
+        groups=4,
+        context_width=12,
+        linear_projection=True,
+        up_depth=((), (1, 2, 1), (3, 2, 1)),
+    )
+    ours = UNet(spec).eval()
+    export_diffusers_unet(ours, tmp_path)
+    back = load_diffusers_unet(tmp_path)
+    assert back.spec == spec
+    theirs: Any = UNet2DConditionModel.from_pretrained(tmp_path)
+    x, time, context = torch.randn(2, 4, 8, 12), torch.tensor([10.0, 700.0]), torch.randn(2, 5, 12)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x, time, context), theirs(x, time, context).sample, rtol=1e-4, atol=1e-5)

@@ -43,7 +43,7 @@ def test_a_model_folder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
 def test_a_diffusers_folder_is_named_by_its_class(tmp_path: Path) -> None:
     export_diffusers_unet(tiny_unet(), tmp_path)
     found = inspect_file(tmp_path)
-    assert (found.kind, found.description) == ("diffusers", "a diffusers folder with UNet2DConditionModel")
+    assert (found.kind, found.description) == ("denoiser", "the U-Net of Stable Diffusion 1")
     assert found.dtype == "F32"
 
 
@@ -77,7 +77,7 @@ def test_a_picture_that_lies_on_its_side_is_measured_upright(tmp_path: Path) -> 
 def test_mixed_types_are_given_with_their_shares(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(30), "b": torch.zeros(10, dtype=torch.float16)}, tmp_path / "mixed.safetensors")
     found = inspect_file(tmp_path / "mixed.safetensors")
-    assert found.description == "a safetensors file with 2 tensors, not written by Fictile"
+    assert found.description == "a file with 2 tensors of a kind that Fictile does not know"
     assert found.dtype == "F32 75%, F16 25%"
 
 
@@ -108,7 +108,7 @@ def test_every_answer_is_plain_json(tmp_path: Path) -> None:
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: path, "does not exist"),
-    "an empty folder": (lambda path: path.mkdir(), "neither model.json nor config.json"),
+    "an empty folder": (lambda path: path.mkdir(), "neither model.json nor model_index.json nor config.json"),
     "a damaged picture": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "no picture"),
     "a damaged file": (lambda path: path.write_bytes(b"\x20" + b"\0" * 7 + b"{}"), "is truncated"),
 }

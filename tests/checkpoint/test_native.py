@@ -181,7 +181,10 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut in the header": (cut_in_the_header, r"is truncated: 50 of at least \d+ bytes"),
     "too long": (lengthen, "damaged safetensors file"),
     "broken header": (scramble_header, "damaged safetensors file"),
-    "huge header": (lambda path: path.write_bytes(b"\xff" * 5 + b"\0\0\0{"), "damaged safetensors file"),
+    "huge header": (
+        lambda path: path.write_bytes(b"\xff" * 5 + b"\0\0\0{"),
+        r"claims a header of 1,099,511,627,775 bytes, but the format allows 100,000,000",
+    ),
     "empty": (lambda path: path.write_bytes(b""), "is empty"),
     "git lfs": (
         lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),

@@ -8,7 +8,7 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
-from fictile.denoiser import SD15, SD21, SDXL, Added, UNet, UNetSpec, heads_of_width
+from fictile.denoiser import REFINER, SD15, SD21, SDXL, SSD_1B, VEGA, Added, UNet, UNetSpec, heads_of_width
 from fictile.errors import RequestError
 
 SD1_SHAPED = UNetSpec(widths=(16, 32, 32, 32), heads=(4, 4, 4, 4), context_width=24, groups=8)
@@ -83,7 +83,16 @@ def test_names_and_shapes_are_diffusers(spec: UNetSpec) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "count"), [(SD15, 859_520_964), (SD21, 865_910_724), (SDXL, 2_567_463_684)], ids=["sd15", "sd21", "sdxl"]
+    ("spec", "count"),
+    [
+        (SD15, 859_520_964),
+        (SD21, 865_910_724),
+        (SDXL, 2_567_463_684),
+        (REFINER, 2_259_526_660),
+        (SSD_1B, 1_331_334_404),
+        (VEGA, 745_225_604),
+    ],
+    ids=["sd15", "sd21", "sdxl", "refiner", "ssd-1b", "vega"],
 )
 def test_parameter_count(spec: UNetSpec, count: int) -> None:
     with torch.device("meta"):
@@ -150,7 +159,8 @@ def test_refuses_a_missing_added_part() -> None:
     ("change", "message"),
     [
         ({"heads": (8, 8)}, "4 widths, 4 depths and 2 heads"),
-        ({"mid_depth": 0}, "too small"),
+        ({"mid_depth": -1}, "too small"),
+        ({"up_depth": ((1,),)}, "on the way up; give a level with attention 3 numbers"),
         ({"heads": (0, 8, 8, 8)}, "too small"),
         ({"depth": (1, 1, 1, -1)}, "too small"),
         ({"groups": 0}, "too small"),

@@ -17,15 +17,20 @@ from torch import Tensor
 
 from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
 from fictile.checkpoint.fields import from_json
-from fictile.checkpoint.files import content_hash, recognise
-from fictile.checkpoint.header import read_header
-from fictile.checkpoint.native import build, parse_about, save_autoencoder, save_unet
+from fictile.checkpoint.files import content_hash
+from fictile.checkpoint.identify import own_words
+from fictile.checkpoint.native import save_autoencoder, save_unet
+from fictile.checkpoint.parts import Part
+from fictile.checkpoint.read import find_weights
+from fictile.checkpoint.shapes import kl_in, unet_in
 from fictile.denoiser import UNet, UNetSpec
 from fictile.errors import RequestError
 from fictile.files import made_folder, written_whole
 from fictile.latent import LatentSpace
 
-CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
+STEM = "diffusion_pytorch_model"
+CONFIG, WEIGHTS = "config.json", f"{STEM}.safetensors"
+MID_BLOCK, MID_BLOCK_ALONE = "UNetMidBlock2DCrossAttn", "UNetMidBlock2D"
 AUTOENCODER, UNET = "AutoencoderKL", "UNet2DConditionModel"  # `_class_name` in config.json
 
 # What our networks are, where diffusers lets one choose. All of it is also diffusers' default.
@@ -45,14 +50,12 @@ _UNET_FIXED: Mapping[str, object] = {
     "flip_sin_to_cos": True,
     "freq_shift": 0,
     "mid_block_scale_factor": 1,
-    "mid_block_type": "UNetMidBlock2DCrossAttn",
     "norm_eps": 1e-5,
     "num_class_embeds": None,
     "only_cross_attention": False,
     "resnet_out_scale_factor": 1.0,
     "resnet_skip_time_act": False,
     "resnet_time_scale_shift": "default",
-    "reverse_transformer_layers_per_block": None,
     "time_cond_proj_dim": None,
     "time_embedding_dim": None,
     "time_embedding_type": "positional",
@@ -79,7 +82,15 @@ def export_diffusers_autoencoder(
             f"{autoencoder.name} folds its pixels by {spec.stem} (stem), and diffusers has no such autoencoder; "
             "train one with stem 1 to export it."
         )
-    config = {
+    path = made_folder(folder)
+    save_autoencoder(fold_normalisation(autoencoder), path / WEIGHTS, dtype)
+    write_config(path, autoencoder_config(replace(spec, quant=True), Normalisation.identity(spec.channels)))
+
+
+def autoencoder_config(spec: KLSpec, normalisation: Normalisation, *, upcast: bool = False) -> dict[str, object]:
+    """config.json of an `AutoencoderKL`; `upcast` says that it overflows in float16."""
+    same = len(set(normalisation.scale)) == len(set(normalisation.shift)) == 1
+    return {
         "_class_name": AUTOENCODER,
         **_AUTOENCODER_FIXED,
         **_autoencoder_blocks(spec),
@@ -88,15 +99,14 @@ def export_diffusers_autoencoder(
         "latent_channels": spec.channels,
         "norm_num_groups": spec.groups,
         "mid_block_add_attention": spec.mid_attention,
-        "use_quant_conv": True,
-        "use_post_quant_conv": True,
-        "scaling_factor": 1.0,
-        "shift_factor": 0.0,
-        "force_upcast": False,
+        "use_quant_conv": spec.quant,
+        "use_post_quant_conv": spec.quant,
+        "scaling_factor": normalisation.scale[0] if same else 1.0,
+        "shift_factor": normalisation.shift[0] if same else 0.0,
+        "latents_mean": None if same else normalisation.shift,
+        "latents_std": None if same else tuple(1 / scale for scale in normalisation.scale),
+        "force_upcast": upcast,
     }
-    path = made_folder(folder)
-    save_autoencoder(fold_normalisation(autoencoder), path / WEIGHTS, dtype)
-    _write_config(path, config)
 
 
 def export_diffusers_unet(network: UNet, folder: str | PathLike[str], dtype: torch.dtype = torch.float32) -> None:
@@ -104,13 +114,20 @@ def export_diffusers_unet(network: UNet, folder: str | PathLike[str], dtype: tor
 
     Raises RequestError for a middle that diffusers cannot say, or a place that cannot be written to.
     """
-    spec = network.spec
-    if spec.depth[-1] not in (0, spec.mid_depth):
+    config = unet_config(network.spec)
+    path = made_folder(folder)
+    save_unet(network, path / WEIGHTS, dtype)
+    write_config(path, config)
+
+
+def unet_config(spec: UNetSpec) -> dict[str, object]:
+    """config.json of a `UNet2DConditionModel`. Raises RequestError for a middle that diffusers cannot say."""
+    if spec.depth[-1] not in (0, spec.mid_depth) and spec.mid_depth:
         raise RequestError(
             f"The U-Net has {spec.mid_depth} transformer blocks in the middle and {spec.depth[-1]} in the deepest "
             "level, but diffusers writes one number for both; train one with equal numbers to export it."
         )
-    config = {
+    return {
         "_class_name": UNET,
         **_UNET_FIXED,
         "in_channels": spec.in_channels,
@@ -120,16 +137,14 @@ def export_diffusers_unet(network: UNet, folder: str | PathLike[str], dtype: tor
         "layers_per_block": spec.layers,
         "norm_num_groups": spec.groups,
         "cross_attention_dim": spec.context_width,
-        "transformer_layers_per_block": [*(depth or 1 for depth in spec.depth[:-1]), spec.mid_depth],
+        "transformer_layers_per_block": [*(depth or 1 for depth in spec.depth[:-1]), spec.mid_depth or spec.depth[-1]],
+        **_unet_asymmetry(spec),
         "attention_head_dim": spec.heads,  # diffusers' name for the number of heads
         "use_linear_projection": spec.linear_projection,
         "addition_embed_type": "text_time" if spec.added_width else None,
         "addition_time_embed_dim": spec.added_time_width,
         "projection_class_embeddings_input_dim": spec.added_width,
     }
-    path = made_folder(folder)
-    save_unet(network, path / WEIGHTS, dtype)
-    _write_config(path, config)
 
 
 def load_diffusers_autoencoder(folder: str | PathLike[str]) -> KLAutoencoder:
@@ -140,6 +155,22 @@ def load_diffusers_autoencoder(folder: str | PathLike[str]) -> KLAutoencoder:
     """
     folder = Path(folder)
     config = read_config(folder, AUTOENCODER)
+    part = autoencoder_part(folder, config)
+    about = own_words(part.weights.metadata)
+    return KLAutoencoder(
+        cast(KL, part.build(torch.float32)),
+        normalisation_in(config, folder),
+        name=str(about.get("name", folder.resolve().name)),
+        space=from_json(LatentSpace, about["space"], f"the latent space in {folder / WEIGHTS}") if about else None,
+        content_hash=content_hash(part.weights.path),
+    )
+
+
+def autoencoder_part(folder: Path, config: Mapping[str, Any], variant: str | None = None) -> Part:
+    """The autoencoder of a folder as its configuration describes it; nothing is loaded.
+
+    Raises RequestError when the weights are missing, or it is a variant that Fictile does not have.
+    """
     fields = {
         "widths": config.get("block_out_channels", [64]),
         "layers": config.get("layers_per_block", 1),
@@ -150,15 +181,9 @@ def load_diffusers_autoencoder(folder: str | PathLike[str]) -> KLAutoencoder:
     }
     spec = from_json(KLSpec, fields, str(folder / CONFIG))
     _check_fixed(config, {**_AUTOENCODER_FIXED, **_autoencoder_blocks(spec), "use_post_quant_conv": spec.quant}, folder)
-    header = read_header(_weights(folder))
-    about = parse_about(header, folder / WEIGHTS) or {}
-    return KLAutoencoder(
-        build(lambda: KL(spec), header, folder / WEIGHTS),
-        _normalisation(config, spec.channels, folder),
-        name=str(about.get("name", folder.resolve().name)),
-        space=from_json(LatentSpace, about["space"], f"the latent space in {folder / WEIGHTS}") if about else None,
-        content_hash=content_hash(folder / WEIGHTS),
-    )
+    weights = find_weights(folder, STEM, variant)
+    found = kl_in(weights)
+    return Part(role="vae", spec=spec, naming=found[1] if found else "diffusers", weights=weights)
 
 
 def load_diffusers_unet(folder: str | PathLike[str]) -> UNet:
@@ -167,7 +192,14 @@ def load_diffusers_unet(folder: str | PathLike[str]) -> UNet:
     Raises RequestError when the folder holds something else or a variant that Fictile does not have.
     """
     folder = Path(folder)
-    config = read_config(folder, UNET)
+    return cast(UNet, unet_part(folder, read_config(folder, UNET)).build(torch.float32))
+
+
+def unet_part(folder: Path, config: Mapping[str, Any], variant: str | None = None) -> Part:
+    """The U-Net of a folder as its configuration describes it; nothing is loaded.
+
+    Raises RequestError when the weights are missing, or it is a variant that Fictile does not have.
+    """
     _check_fixed(config, _UNET_FIXED, folder)
     types = _listed(config, "down_block_types", ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"])
     depths = _per_level(config.get("transformer_layers_per_block", 1), len(types))
@@ -177,7 +209,8 @@ def load_diffusers_unet(folder: str | PathLike[str]) -> UNet:
         "widths": config.get("block_out_channels", [320, 640, 1280, 1280]),
         "layers": config.get("layers_per_block", 2),
         "depth": [depth if "CrossAttn" in str(name) else 0 for name, depth in zip(types, depths, strict=False)],
-        "mid_depth": depths[-1] if depths else None,
+        "up_depth": _up_depth(config, types),
+        "mid_depth": _mid_depth(config, depths),
         "heads": _per_level(config.get("attention_head_dim", 8), len(types)),
         "context_width": config.get("cross_attention_dim", 1280),
         "linear_projection": config.get("use_linear_projection", False),
@@ -189,7 +222,9 @@ def load_diffusers_unet(folder: str | PathLike[str]) -> UNet:
         fields["added_width"] = config.get("projection_class_embeddings_input_dim")
     spec = from_json(UNetSpec, fields, str(folder / CONFIG))
     _check_fixed(config, _unet_blocks(spec), folder)
-    return build(lambda: UNet(spec), read_header(_weights(folder)), folder / WEIGHTS)
+    weights = find_weights(folder, STEM, variant)
+    found = unet_in(weights)
+    return Part(role="unet", spec=spec, naming=found[1] if found else "diffusers", weights=weights)
 
 
 def fold_normalisation(autoencoder: KLAutoencoder) -> KLAutoencoder:
@@ -262,6 +297,33 @@ def _unet_blocks(spec: UNetSpec) -> dict[str, object]:
     }
 
 
+def _unet_asymmetry(spec: UNetSpec) -> dict[str, object]:
+    """What tells a U-Net without attention in the middle, or with other depths on the way up (SSD-1B, Vega)."""
+    if spec.mid_depth:
+        settings: dict[str, object] = {"mid_block_type": MID_BLOCK}
+    else:
+        settings = {"mid_block_type": MID_BLOCK_ALONE}
+    if spec.up_depth is not None:
+        settings["reverse_transformer_layers_per_block"] = [list(level) or 1 for level in reversed(spec.up_depth)]
+    return settings
+
+
+def _mid_depth(config: Mapping[str, Any], depths: list[Any]) -> int | None:
+    if config.get("mid_block_type", MID_BLOCK) == MID_BLOCK_ALONE:
+        return 0
+    return depths[-1] if depths else None
+
+
+def _up_depth(config: Mapping[str, Any], types: list[Any]) -> list[list[Any]] | None:
+    """Finest first, as everything in a spec is; diffusers counts from the deepest."""
+    given = config.get("reverse_transformer_layers_per_block")
+    if not isinstance(given, list):
+        return None
+    levels = zip(types, reversed(cast(list[Any], given)), strict=False)
+    count = config.get("layers_per_block", 2) + 1
+    return [_per_level(depth, count) if "CrossAttn" in str(name) else [] for name, depth in levels]
+
+
 def _listed(config: Mapping[str, Any], name: str, default: list[str]) -> list[Any]:
     value = config.get(name, default)
     if not isinstance(value, list) or not value:
@@ -274,8 +336,11 @@ def _per_level(value: Any, levels: int) -> list[Any]:
     return list(value) if isinstance(value, list) else [value] * levels
 
 
-def _normalisation(config: Mapping[str, Any], channels: int, folder: Path) -> Normalisation:
-    """(raw - shift_factor) * scaling_factor; with latents_mean and latents_std, (raw - mean) * scaling_factor / std."""
+def normalisation_in(config: Mapping[str, Any], folder: Path) -> Normalisation:
+    """What an autoencoder's configuration says of it, which diffusers applies outside of the autoencoder:
+    (raw - shift_factor) * scaling_factor; with latents_mean and latents_std, (raw - mean) * scaling_factor / std.
+    """
+    channels = config.get("latent_channels", 4)
     scale = config.get("scaling_factor") or 1.0
     mean = config.get("latents_mean") or [config.get("shift_factor") or 0.0] * channels
     std = config.get("latents_std") or [1.0] * channels
@@ -287,17 +352,7 @@ def _normalisation(config: Mapping[str, Any], channels: int, folder: Path) -> No
         ) from None
 
 
-def _weights(folder: Path) -> Path:
-    """The weight file; RequestError when there is none, or only a pickle."""
-    path = folder / WEIGHTS
-    if not path.exists():
-        pickled = path.with_suffix(".bin")
-        if pickled.exists() and recognise(pickled) == "pickle":
-            raise RequestError(f"{folder} has only {pickled.name}, a pickle, which Fictile never opens; get {WEIGHTS}.")
-        raise RequestError(f"{folder} has no {WEIGHTS}; copy the folder again.")
-    return path
-
-
-def _write_config(folder: Path, config: Mapping[str, object]) -> None:
+def write_config(folder: Path, config: Mapping[str, object]) -> None:
+    """Write config.json, whole or not at all."""
     with written_whole(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

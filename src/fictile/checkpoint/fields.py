@@ -56,10 +56,10 @@ def _read(hint: object, value: object, where: str) -> object:
     raise RequestError(f"The value {_short(value)} does not fit {where}; the file is damaged or was edited by hand.")
 
 
-def few(names: list[str]) -> str:
+def few(names: list[str], count: int = 3) -> str:
     """The first few names, and how many more there are."""
-    rest = len(names) - 3
-    return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(names) - count
+    return ", ".join(names[:count]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _short(value: object) -> str:

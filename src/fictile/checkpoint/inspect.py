@@ -1,28 +1,33 @@
-"""What a file is, told from its header: no tensor is read, no pickle is opened."""
+"""What a file or a folder is, told from its header: no network is loaded, and nothing in a file is run."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from fictile.checkpoint.diffusers import CONFIG, WEIGHTS, read_config
-from fictile.checkpoint.files import content_hash, recognise
+from fictile.checkpoint.checkpoint import Checkpoint, open_checkpoint
+from fictile.checkpoint.diffusers import CONFIG
+from fictile.checkpoint.files import FileKind, content_hash, recognise
 from fictile.checkpoint.folder import MODEL, TEXT, UNET, VAE, hash_parts, read_model_file
 from fictile.checkpoint.header import Header, read_header
+from fictile.checkpoint.hub import INDEX, resolve
+from fictile.checkpoint.identify import Identity, own_words, precision
 from fictile.checkpoint.native import parse_about
+from fictile.checkpoint.parts import Part
+from fictile.checkpoint.read import INDEX as SHARDS
 from fictile.errors import RequestError
 from fictile.picture import read_picture_header
 
 _NOT_OPENED: Mapping[str, str] = {
     "empty": "an empty file",
-    "pickle": "a Python pickle, which can run any code when it is opened; Fictile never opens one",
     "git-lfs pointer": "a Git LFS pointer in place of the real file; run `git lfs pull`",
     "web page": "a web page, saved in place of a file",
-    "gguf": "a GGUF file, which Fictile does not read",
     "unknown": "a file of a kind that Fictile does not know",
+}
+_UNREADABLE: Mapping[FileKind, str] = {
+    "pickle": "a Python pickle that was not opened",
+    "gguf": "a GGUF file that cannot be read",
 }
 _DESCRIPTIONS: Mapping[str, str] = {
     "autoencoder": "an autoencoder of Fictile",
@@ -33,11 +38,22 @@ _DESCRIPTIONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network in a checkpoint."""
+
+    role: str  # as diffusers names its folder
+    label: str  # for people
+    parameters: int
+    dtype: str
+    naming: str  # whose names its tensors have
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inspection:
     """What `inspect_file` found. What does not apply is None or empty."""
 
     path: str
-    kind: str  # "autoencoder", "denoiser", "text", "latent", "model", "diffusers", "picture", or what `recognise` says
+    kind: str  # "autoencoder", "denoiser", "text", "latent", "picture", what `Identity.kind` or `recognise` says
     description: str  # the same as a phrase: "an autoencoder of Fictile"
     size: int  # in bytes; of a folder, its weight files together
     width: int | None = None  # of a picture
@@ -47,6 +63,9 @@ class Inspection:
     dtype: str | None = None  # "F16", or several with their shares: "F16 90%, F32 10%"
     space: str | None = None  # id of the latent space
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what it says of itself: spec, recipe, ...
+    identity: Identity | None = None  # of weights that Fictile did not write as its own
+    networks: tuple[Network, ...] = ()  # in them
+    problem: str | None = None  # why it cannot be opened, as a sentence
 
 
 def inspect_file(path: str | PathLike[str]) -> Inspection:
@@ -54,37 +73,77 @@ def inspect_file(path: str | PathLike[str]) -> Inspection:
 
     Raises RequestError when it is missing, a damaged safetensors file, a damaged picture, or a folder that is no model.
     """
-    path = Path(path)
+    path = resolve(path)
     if path.is_dir():
         return _folder(path)
+    if SHARDS.search(path.name):
+        return _checkpoint(open_checkpoint(path))
     kind = recognise(path)
     if kind == "safetensors":
         return _safetensors(path)
     if kind == "picture":
         return _picture(path)
-    size = path.stat().st_size
-    return Inspection(path=str(path), kind=kind, description=_NOT_OPENED[kind], size=size, sha256=content_hash(path))
+    problem = None
+    if kind in _UNREADABLE:
+        try:
+            return _checkpoint(open_checkpoint(path), content_hash(path))
+        except RequestError as error:
+            problem = str(error)
+    return Inspection(
+        path=str(path),
+        kind=kind,
+        description=_UNREADABLE.get(kind) or _NOT_OPENED[kind],
+        size=path.stat().st_size,
+        sha256=content_hash(path),
+        problem=problem,
+    )
 
 
 def _safetensors(path: Path) -> Inspection:
     header = read_header(path)
+    if own_words(header.metadata).get("kind") == "checkpoint":
+        return _checkpoint(open_checkpoint(path), content_hash(path))
     about = parse_about(header, path)
     if about is None:
-        kind = "safetensors"
-        description = f"a safetensors file with {len(header.tensors)} tensors, not written by Fictile"
-    else:
-        kind = about["kind"]
-        description = _DESCRIPTIONS[kind]
+        return _checkpoint(open_checkpoint(path), content_hash(path))
     return Inspection(
         path=str(path),
-        kind=kind,
-        description=description,
+        kind=about["kind"],
+        description=_DESCRIPTIONS[about["kind"]],
         size=header.size,
         sha256=content_hash(path),
-        parameters=None if kind == "latent" else _parameters(header),
+        parameters=None if about["kind"] == "latent" else _parameters(header),
         dtype=_dtype(header),
-        space=_space(about or {}),
-        about=about or header.metadata,
+        space=_space(about),
+        about=about,
+    )
+
+
+def _checkpoint(checkpoint: Checkpoint, sha256: str | None = None) -> Inspection:
+    identity = checkpoint.identity
+    return Inspection(
+        path=str(checkpoint.path),
+        kind=identity.kind,
+        description=identity.title,
+        size=checkpoint.size,
+        sha256=sha256,
+        parameters=identity.parameters,
+        dtype=identity.precision or None,
+        space=checkpoint.space.id if checkpoint.space else None,
+        about={name: value for name, value in checkpoint.metadata.items() if name != "modelspec.thumbnail"},
+        identity=identity,
+        networks=tuple(_network(part) for part in checkpoint.parts.values()),
+        problem=identity.problems[0] if identity.problems else None,
+    )
+
+
+def _network(part: Part) -> Network:
+    return Network(
+        role=part.role,
+        label=part.label,
+        parameters=part.parameters,
+        dtype=precision(part.weights.tensors.values()),
+        naming=part.naming,
     )
 
 
@@ -107,60 +166,29 @@ def _folder(path: Path) -> Inspection:
     if (path / MODEL).exists():
         model = read_model_file(path)
         headers = [read_header(path / name) for name in (VAE, UNET, TEXT)]
-        return _of_headers(
-            path,
-            headers,
+        return Inspection(
+            path=str(path),
             kind="model",
             description="a model folder of Fictile",
+            size=sum(header.size for header in headers),
             sha256=hash_parts(path).model,
+            parameters=sum(_parameters(header) for header in headers),
+            dtype=_dtype(*headers),
             space=model.space.id,
             about=asdict(model),
         )
-    if (path / CONFIG).exists():
-        config = read_config(path)
-        headers = [read_header(path / WEIGHTS)]
-        space = _space(parse_about(headers[0], path / WEIGHTS) or {})
-        description = f"a diffusers folder with {config['_class_name']}"
-        return _of_headers(path, headers, kind="diffusers", description=description, space=space, about=config)
-    raise RequestError(f"{path} is a folder with neither {MODEL} nor {CONFIG}; give a file or a model folder.")
-
-
-def _of_headers(
-    path: Path,
-    headers: list[Header],
-    *,
-    kind: str,
-    description: str,
-    space: str | None,
-    about: Mapping[str, Any],
-    sha256: str | None = None,
-) -> Inspection:
-    return Inspection(
-        path=str(path),
-        kind=kind,
-        description=description,
-        size=sum(header.size for header in headers),
-        sha256=sha256,
-        parameters=sum(_parameters(header) for header in headers),
-        dtype=_dtype(*headers),
-        space=space,
-        about=about,
-    )
+    if (path / INDEX).is_file() or (path / CONFIG).is_file():
+        return _checkpoint(open_checkpoint(path))
+    raise RequestError(f"{path} is a folder with neither {MODEL} nor {INDEX} nor {CONFIG}; give a model's folder.")
 
 
 def _parameters(header: Header) -> int:
-    return sum(prod(tensor.shape) for tensor in header.tensors.values())
+    return sum(tensor.count for tensor in header.tensors.values())
 
 
 def _dtype(*headers: Header) -> str | None:
     """The type of all values, or every type with its share."""
-    counts = Counter[str]()
-    for header in headers:
-        for tensor in header.tensors.values():
-            counts[tensor.dtype] += prod(tensor.shape)
-    if len(counts) <= 1:
-        return next(iter(counts), None)
-    return ", ".join(f"{dtype} {count / counts.total():.0%}" for dtype, count in counts.most_common())
+    return precision(tensor for header in headers for tensor in header.tensors.values()) or None
 
 
 def _space(about: Mapping[str, Any]) -> str | None:

@@ -9,6 +9,7 @@ import typer
 
 from fictile import __version__
 from fictile.cli import train
+from fictile.cli.convert import convert
 from fictile.cli.examples import examples
 from fictile.cli.generate import generate
 from fictile.cli.inspect import inspect
@@ -41,6 +42,9 @@ app.command(epilog=examples("fictile encode photo.jpg", "fictile encode photo.jp
 app.command(epilog=examples("fictile decode photo.latent.safetensors -o photo.png"))(decode)
 app.command(epilog=examples("fictile roundtrip photo.jpg", "fictile roundtrip photo.jpg -o back.png --json"))(roundtrip)
 app.command(epilog=examples("fictile inspect fox.png", "fictile inspect vae.safetensors --json"))(inspect)
+app.command(
+    epilog=examples("fictile convert model.safetensors folder", "fictile convert folder model.safetensors --dtype fp16")
+)(convert)
 app.add_typer(train.app, name="train")
 
 

@@ -3,18 +3,26 @@
 import json as json_format
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from fictile.cli import options
-from fictile.cli.terminal import Work, write_json, write_table
+from fictile.cli.terminal import Work, say, write_columns, write_json, write_table
+
+if TYPE_CHECKING:
+    from fictile.checkpoint import Identity, Inspection
+
+NAMED = 5  # how many tensors are listed
+LONGEST = 300  # characters of one value
 
 
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="A picture, a latent, a weight file or a model's folder.", show_default=False)
+        str,
+        typer.Argument(
+            help="A picture, a latent, a weight file, a model's folder, or hub:owner/name.", show_default=False
+        ),
     ],
     *,
     json: options.Json = False,
@@ -22,25 +30,73 @@ def inspect(
     """Say what a file is and what it says of itself.
 
     Kind, size, content hash, parameters, latent space, the spec of a network,
-    the recipe of a picture. Of a weight file only the header is read, and
-    nothing in it is run.
+    the recipe of a picture. Of weights: the family and variant of the model,
+    what it predicts and how that is known, which networks are there and which
+    are missing. Only headers are read, and nothing in a file is run.
     """
     with Work.shown() as work:
         work.stage("Reading")
         from fictile.checkpoint import inspect_file
 
-        found = asdict(inspect_file(path))
-    found["about"] = {name: _parsed(value) for name, value in found["about"].items()}
+        found = inspect_file(path)
+    about = {name: _parsed(value) for name, value in found.about.items()}
     if json:
-        write_json(found)
+        write_json(_without_empty({**asdict(found), "about": about}))
         return
-    about = found.pop("about")
-    found["size"] = f"{found['size']:,} bytes"
-    if found["parameters"] is not None:
-        found["parameters"] = f"{found['parameters']:,}"
-    write_table({name: value for name, value in found.items() if value is not None})
+    rows = _rows(found)
+    if found.identity:
+        rows |= _model_rows(found.identity)
+    write_table({name: value for name, value in rows.items() if value not in (None, "")})
+    if found.networks:
+        write_columns(
+            ("", "parameters", "type", "names"),
+            [(network.label, f"{network.parameters:,}", network.dtype, network.naming) for network in found.networks],
+            title="\nNetworks",
+        )
+    if found.identity:
+        about.pop("fictile", None)  # the same as above, as programs read it
     if about:
-        write_table(dict(_flat(about)), title="\nWhat it says of itself")
+        write_table({name: _short(value) for name, value in _flat(about)}, title="\nWhat it says of itself")
+    for note in found.identity.notes if found.identity else ():
+        say(f"Note: {note}", style="yellow")
+    for problem in (found.identity.problems if found.identity else ()) or filter(None, (found.problem,)):
+        say(f"Problem: {problem}", style="red")
+
+
+def _rows(found: "Inspection") -> dict[str, object]:
+    sides = (found.width, found.height)
+    return {
+        "path": found.path,
+        "kind": found.kind,
+        "description": found.description,
+        "size": f"{found.size:,} bytes",
+        "width": sides[0],
+        "height": sides[1],
+        "sha256": found.sha256,
+        "parameters": None if found.parameters is None else f"{found.parameters:,}",
+        "dtype": found.dtype,
+        "space": found.space,
+    }
+
+
+def _model_rows(identity: "Identity") -> dict[str, object]:
+    few = ", ".join(identity.unexpected[:NAMED]) + (", ..." if len(identity.unexpected) > NAMED else "")
+    return {
+        "format": identity.format,
+        "family": identity.family,
+        "variant": identity.variant,
+        "predicts": identity.prediction and f"{identity.prediction}: {identity.prediction_reason}",
+        "zero SNR": "yes, at the last training time" if identity.zero_terminal_snr else None,
+        "made for": identity.resolution and f"{identity.resolution}x{identity.resolution} pixels",
+        "missing": ", ".join(identity.missing),
+        "averaged copy": (identity.ema and f"of the U-Net, in {identity.ema:,} tensors") or None,
+        "unexpected": (identity.unexpected and f"{len(identity.unexpected):,} tensors: {few}") or None,
+    }
+
+
+def _without_empty(found: dict[str, Any]) -> dict[str, Any]:
+    """For JSON: an identity only where there is one."""
+    return {name: value for name, value in found.items() if value is not None or name not in ("identity", "problem")}
 
 
 def _parsed(value: object) -> object:
@@ -60,3 +116,8 @@ def _flat(about: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, obj
             yield from _flat(cast(Mapping[str, Any], value), f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"

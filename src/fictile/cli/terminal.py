@@ -1,7 +1,7 @@
 """What a user sees while a command works. All of it goes to stderr: stdout is for the result alone."""
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 import typer
@@ -33,6 +33,19 @@ def write_table(rows: Mapping[str, object], title: str | None = None) -> None:
     table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(Text(name), Text(str(value)))
+    Console(highlight=False).print(table)
+
+
+def write_columns(names: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
+    """Several things of a kind for people, on stdout: a line each, under the names of its columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        *names, title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
+    )
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row))
     Console(highlight=False).print(table)
 
 

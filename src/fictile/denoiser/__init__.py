@@ -3,14 +3,17 @@
 from fictile.denoiser.conditioning import Added, Conditioning
 from fictile.denoiser.denoiser import Denoiser
 from fictile.denoiser.guidance import Guidance, guide
-from fictile.denoiser.known import SD15, SD21, SDXL
+from fictile.denoiser.known import REFINER, SD15, SD21, SDXL, SSD_1B, VEGA
 from fictile.denoiser.spec import UNetSpec, heads_of_width
 from fictile.denoiser.unet import UNet
 
 __all__ = [
+    "REFINER",
     "SD15",
     "SD21",
     "SDXL",
+    "SSD_1B",
+    "VEGA",
     "Added",
     "Conditioning",
     "Denoiser",

@@ -58,7 +58,7 @@ class DownBlock(nn.Module):
         width = spec.widths[level]
         widths = [spec.widths[max(level - 1, 0)], *[width] * spec.layers]
         self.resnets = nn.ModuleList(ResBlock(widths[j], width, spec) for j in range(spec.layers))
-        self.attentions = _attentions(spec, level, count=spec.layers)
+        self.attentions = _attentions(spec, level, [spec.depth[level]] * spec.layers)
         self.downsamplers = nn.ModuleList([Downsample(width)] if level < len(spec.widths) - 1 else [])
 
     def forward(
@@ -75,19 +75,21 @@ class DownBlock(nn.Module):
 
 
 class MidBlock(nn.Module):
-    """The coarsest place: residual block, attention, residual block."""
+    """The coarsest place: residual block, attention, residual block; with a depth of 0, the first alone."""
 
     def __init__(self, spec: UNetSpec) -> None:
         super().__init__()
         width = spec.widths[-1]
-        self.resnets = nn.ModuleList(ResBlock(width, width, spec) for _ in range(2))
-        self.attentions = nn.ModuleList([_attention(spec, level=-1, depth=spec.mid_depth)])
+        self.resnets = nn.ModuleList(ResBlock(width, width, spec) for _ in range(2 if spec.mid_depth else 1))
+        self.attentions = _attentions(spec, -1, [spec.mid_depth])
 
     def forward(
         self, x: Float[Tensor, "b c h w"], embedding: Float[Tensor, "b e"], context: Float[Tensor, "b n d"]
     ) -> Float[Tensor, "b c h w"]:
         x = self.resnets[0](x, embedding)
-        return self.resnets[1](self.attentions[0](x, context), embedding)
+        for attention, resnet in zip(self.attentions, self.resnets[1:], strict=True):
+            x = resnet(attention(x, context), embedding)
+        return x
 
 
 class UpBlock(nn.Module):
@@ -100,7 +102,7 @@ class UpBlock(nn.Module):
         inputs = [coarser, *[width] * spec.layers]
         skips = [*[width] * spec.layers, finer]
         self.resnets = nn.ModuleList(ResBlock(i + s, width, spec) for i, s in zip(inputs, skips, strict=True))
-        self.attentions = _attentions(spec, level, count=spec.layers + 1)
+        self.attentions = _attentions(spec, level, spec.up_depths[level])
         self.upsamplers = nn.ModuleList([Upsample(width)] if level > 0 else [])
 
     def forward(
@@ -130,7 +132,6 @@ def _attention(spec: UNetSpec, level: int, depth: int) -> SpatialTransformer:
     )
 
 
-def _attentions(spec: UNetSpec, level: int, count: int) -> nn.ModuleList:
+def _attentions(spec: UNetSpec, level: int, depths: Sequence[int]) -> nn.ModuleList:
     """One per residual block; none in a level of depth 0."""
-    depth = spec.depth[level]
-    return nn.ModuleList(_attention(spec, level, depth) for _ in range(count if depth else 0))
+    return nn.ModuleList(_attention(spec, level, depth) for depth in depths if depth)

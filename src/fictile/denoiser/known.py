@@ -1,5 +1,7 @@
 """U-Nets that people have weights of."""
 
+from dataclasses import replace
+
 from fictile.denoiser.spec import UNetSpec, heads_of_width
 
 SD15 = UNetSpec()
@@ -19,3 +21,21 @@ SDXL = UNetSpec(
     added_width=2816,
 )
 """SDXL (unet/config.json of stabilityai/stable-diffusion-xl-base-1.0): 2,567,463,684 parameters."""
+
+REFINER = UNetSpec(
+    widths=(384, 768, 1536, 1536),
+    depth=(0, 4, 4, 0),
+    mid_depth=4,
+    heads=heads_of_width((384, 768, 1536, 1536), 64),
+    context_width=1280,
+    linear_projection=True,
+    added_time_width=256,
+    added_width=2560,
+)
+"""SDXL's refiner (unet/config.json of stabilityai/stable-diffusion-xl-refiner-1.0)."""
+
+SSD_1B = replace(SDXL, depth=(0, 2, 4), mid_depth=0, up_depth=((), (2, 1, 1), (4, 4, 10)))
+"""SDXL with blocks left out (unet/config.json of segmind/SSD-1B; arXiv 2401.02677)."""
+
+VEGA = replace(SDXL, depth=(0, 1, 2), mid_depth=0, up_depth=((), (1, 1, 1), (2, 2, 2)))
+"""More of them left out (unet/config.json of segmind/Segmind-Vega; arXiv 2401.02677)."""

@@ -18,21 +18,30 @@ class UNetSpec:
     widths: tuple[int, ...] = (320, 640, 1280, 1280)
     layers: int = 2  # residual blocks per down level; an up level has one more
     depth: tuple[int, ...] = (1, 1, 1, 0)  # transformer blocks in each attention of the level
-    mid_depth: int = 1
+    mid_depth: int = 1  # 0: the middle is one residual block, without attention (SSD-1B, Vega)
     heads: tuple[int, ...] = (8, 8, 8, 8)  # attention heads per level; `heads_of_width` where their width is given
     context_width: int = 768
     linear_projection: bool = False  # of the spatial transformer's in and out; otherwise a 1x1 convolution
     groups: int = 32
     added_time_width: int | None = None  # SDXL: each of the size numbers is embedded in this many features (256)
     added_width: int | None = None  # SDXL: pooled text + embedded sizes (2816)
+    up_depth: tuple[tuple[int, ...], ...] | None = None  # of each attention on the way up, where not all are `depth`
 
     def __post_init__(self) -> None:
-        if min(*self.widths, *self.heads, self.layers, self.groups, self.mid_depth, 1) < 1 or min(0, *self.depth) < 0:
+        depths = [*self.depth, self.mid_depth, *(depth for level in self.up_depth or () for depth in level)]
+        if min(*self.widths, *self.heads, self.layers, self.groups, 1) < 1 or min(0, *depths) < 0:
             raise RequestError(f"{self} has a number that is too small; only a depth may be 0, the others start at 1.")
         if not self.widths or not len(self.widths) == len(self.depth) == len(self.heads):
             raise RequestError(
                 f"The U-Net has {len(self.widths)} widths, {len(self.depth)} depths and {len(self.heads)} heads; "
                 "give one of each per level, finest first."
+            )
+        if self.up_depth is not None and [len(level) for level in self.up_depth] != [
+            self.layers + 1 if depth else 0 for depth in self.depth
+        ]:
+            raise RequestError(
+                f"The U-Net has {self.up_depth} blocks on the way up; give a level with attention {self.layers + 1} "
+                "numbers, and one without none."
             )
         if (self.added_time_width is None) != (self.added_width is None):
             raise RequestError(
@@ -45,6 +54,11 @@ class UNetSpec:
                     f"A level of the U-Net has width {width}, {heads} heads and {self.groups} groups; "
                     "give an even width that heads and groups divide."
                 )
+
+    @property
+    def up_depths(self) -> tuple[tuple[int, ...], ...]:
+        """Transformer blocks of each attention on the way up, per level, finest first; none in a level without."""
+        return self.up_depth or tuple((depth,) * (self.layers + 1) if depth else () for depth in self.depth)
 
     @property
     def embedding_width(self) -> int:

@@ -1,0 +1,190 @@
+"""Checkpoints that people own, from a single file, a folder of diffusers or the hub: opened without being loaded, and
+loaded without being held twice.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from fictile.autoencoder import KL, KNOWN, KLAutoencoder, KLSpec, Normalisation
+from fictile.checkpoint.families import SPACES
+from fictile.checkpoint.fields import from_json
+from fictile.checkpoint.files import content_hash
+from fictile.checkpoint.hub import resolve
+from fictile.checkpoint.identify import Identity, Parts, averaged, identified, own_words
+from fictile.checkpoint.parts import Network, Role
+from fictile.checkpoint.pipeline import is_pipeline, open_pipeline
+from fictile.checkpoint.read import open_weights
+from fictile.denoiser import UNet
+from fictile.errors import RequestError
+from fictile.latent import LatentSpace
+from fictile.schedule import DDPM
+from fictile.text import TextTransformer
+
+N = TypeVar("N", UNet, KL, TextTransformer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What is in a file or folder: nothing is loaded yet."""
+
+    path: Path
+    identity: Identity
+    parts: Parts = field(repr=False)
+    files: tuple[Path, ...]  # with weights
+    size: int  # of these together, in bytes
+    metadata: Mapping[str, str]
+    schedule: DDPM = field(default_factory=DDPM)  # the noise it was trained on
+    normalisation: Normalisation | None = None  # of the bundled autoencoder, where it is known
+    space: LatentSpace | None = None  # of its latents, where it is known
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedCheckpoint:
+    """The networks of a checkpoint, on the CPU and in evaluation mode; None for what it does not have.
+
+    `unet` is None also for a denoiser that is not supported: `identity.notes` says so.
+    """
+
+    identity: Identity
+    schedule: DDPM
+    unet: UNet | None
+    vae: KL | None
+    text_encoder: TextTransformer | None
+    text_encoder_2: TextTransformer | None
+    normalisation: Normalisation | None  # of `vae`, where it is known
+    space: LatentSpace | None
+
+    def autoencoder(self, name: str, content_hash: str | None = None) -> KLAutoencoder:
+        """The bundled network as an autoencoder. Raises RequestError where there is none, or its units are unknown."""
+        if self.vae is None:
+            raise RequestError(f"{name} has no autoencoder in it; give one that belongs to it.")
+        if self.normalisation is None:
+            raise RequestError(
+                f"{name} does not say which latent space it has, and files of {self.vae.spec.channels} channels can be "
+                "of several; give the model that it belongs to."
+            )
+        return KLAutoencoder(self.vae, self.normalisation, name, self.space, content_hash=content_hash)
+
+
+def open_checkpoint(name: str | PathLike[str], *, variant: str | None = None, ema: bool = False) -> Checkpoint:
+    """Open a single file (safetensors, a torch pickle, GGUF), a folder of diffusers, or `hub:owner/name[/file]`.
+
+    `variant` chooses weights of a folder, such as "fp16"; `ema` takes the averaged copy of the U-Net that some files
+    carry beside the other. What is no model is opened too: its identity says what it is.
+
+    Raises RequestError for what is missing, damaged or no weights at all, or has no such copy.
+    """
+    path = resolve(name)
+    if path.is_dir():
+        return _folder(path, variant, ema)
+    weights = open_weights(path)
+    identity, parts = identified(weights)
+    if ema:
+        if not identity.ema or "unet" not in parts:
+            raise RequestError(f"{path} has no averaged copy of its U-Net (model_ema); load it without.")
+        parts = averaged(parts, weights)
+    normalisation, space = _units(identity, parts, own_words(weights.metadata), str(path))
+    return Checkpoint(
+        path=path,
+        identity=identity,
+        parts=parts,
+        files=weights.files,
+        size=weights.size,
+        metadata=weights.metadata,
+        schedule=DDPM(zero_terminal_snr=identity.zero_terminal_snr),
+        normalisation=normalisation,
+        space=space,
+    )
+
+
+def load_checkpoint(
+    name: str | PathLike[str] | Checkpoint,
+    *,
+    dtype: torch.dtype = torch.float32,
+    variant: str | None = None,
+    ema: bool = False,
+    roles: tuple[Role, ...] = ("unet", "vae", "text_encoder", "text_encoder_2"),
+) -> LoadedCheckpoint:
+    """Load the networks of a checkpoint in `dtype`; `roles` are those that are wanted.
+
+    Memory holds the networks as they become, and beside them one tensor as it lies in the file. Raises RequestError as
+    `open_checkpoint` does, and for what is no model (a LoRA, ...), does not fit together, or lacks tensors.
+    """
+    checkpoint = name if isinstance(name, Checkpoint) else open_checkpoint(name, variant=variant, ema=ema)
+    identity = checkpoint.identity
+    if identity.problems:
+        raise RequestError(identity.problems[0])
+    networks = {
+        role: part.build(dtype)
+        for role, part in checkpoint.parts.items()
+        if role in roles and (role != "unet" or identity.supported)
+    }
+    return LoadedCheckpoint(
+        identity=identity,
+        schedule=checkpoint.schedule,
+        unet=_as(networks, "unet", UNet),
+        vae=_as(networks, "vae", KL),
+        text_encoder=_as(networks, "text_encoder", TextTransformer),
+        text_encoder_2=_as(networks, "text_encoder_2", TextTransformer),
+        normalisation=checkpoint.normalisation,
+        space=checkpoint.space,
+    )
+
+
+def model_hash(checkpoint: Checkpoint) -> str:
+    """SHA-256 of the file, or of the hashes of all files, as 64 hexadecimal digits."""
+    hashes = [content_hash(file) for file in sorted(checkpoint.files)]
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _folder(path: Path, variant: str | None, ema: bool) -> Checkpoint:
+    if not is_pipeline(path):
+        raise RequestError(f"{path} is a folder with neither model_index.json nor config.json; give a model's folder.")
+    if ema:
+        raise RequestError(f"{path} is a folder, and averaged copies are in single files only; load it without.")
+    identity, parts, normalisation, schedule = open_pipeline(path, variant)
+    words = own_words(parts["vae"].weights.metadata) if "vae" in parts else {}
+    if normalisation:  # what the folder says goes before what a weight file in it does
+        words = {**words, "normalisation": asdict(normalisation)}
+    normalisation, space = _units(identity, parts, words, str(path))
+    return Checkpoint(
+        path=path,
+        identity=replace(identity, zero_terminal_snr=schedule.zero_terminal_snr),
+        parts=parts,
+        files=tuple(file for part in parts.values() for file in part.weights.files),
+        size=sum(part.weights.size for part in parts.values()),
+        metadata={},
+        schedule=schedule,
+        normalisation=normalisation,
+        space=space,
+    )
+
+
+def _units(
+    identity: Identity, parts: Parts, words: Mapping[str, Any], where: str
+) -> tuple[Normalisation | None, LatentSpace | None]:
+    """The units of the bundled autoencoder: what the file says; else those of the denoiser that it is bundled with."""
+    vae = parts.get("vae")
+    if vae is None or not isinstance(vae.spec, KLSpec):
+        return None, None
+    known = KNOWN.get(SPACES.get(identity.family, "")) if identity.family else None
+    fits = known and (known.space.channels, known.space.factor) == (vae.spec.channels, vae.spec.factor)
+    if "normalisation" not in words:
+        return (known.normalisation, known.space) if known and fits else (None, None)
+    normalisation = from_json(Normalisation, words["normalisation"], f"the normalisation in {where}")
+    if words.get("space"):
+        return normalisation, from_json(LatentSpace, words["space"], f"the latent space in {where}")
+    return normalisation, known.space if known and fits and known.normalisation == normalisation else None
+
+
+def _as(networks: Mapping[Role, Network], role: Role, kind: type[N]) -> N | None:
+    network = networks.get(role)
+    return network if isinstance(network, kind) else None

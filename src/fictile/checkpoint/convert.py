@@ -1,0 +1,204 @@
+"""Single file <-> folder of diffusers. Tensors keep their bytes unless another type is asked for; they are read,
+renamed and written one by one.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from shutil import copytree
+
+import torch
+
+from fictile.checkpoint.checkpoint import Checkpoint
+from fictile.checkpoint.families import FAMILIES, Family, FamilyFacts
+from fictile.checkpoint.header import DTYPES
+from fictile.checkpoint.hub import INDEX
+from fictile.checkpoint.identify import KEY
+from fictile.checkpoint.keys import Convention, inverse, plain, read_as, write_as
+from fictile.checkpoint.parts import Part, Role
+from fictile.checkpoint.pipeline import component_config, pipeline_index, scheduler_config
+from fictile.checkpoint.shapes import Naming, convention
+from fictile.checkpoint.write import Entry, write_safetensors
+from fictile.errors import RequestError
+from fictile.files import made_folder, written_whole
+
+VERSION = 1  # of what we write under KEY
+SINGLE = ".safetensors"
+WEIGHTS: Mapping[Role, str] = {
+    "unet": "diffusion_pytorch_model.safetensors",
+    "vae": "diffusion_pytorch_model.safetensors",
+    "text_encoder": "model.safetensors",
+    "text_encoder_2": "model.safetensors",
+}
+# Components without weights, which a folder can pass on to another, and their classes.
+PASSED_ON: Mapping[str, tuple[str, str]] = {
+    "tokenizer": ("transformers", "CLIPTokenizer"),
+    "tokenizer_2": ("transformers", "CLIPTokenizer"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """What was written, and what a user should know of it."""
+
+    path: Path
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def convert(
+    checkpoint: Checkpoint,
+    out: str | PathLike[str],
+    *,
+    dtype: torch.dtype | None = None,
+    title: str | None = None,
+    tokenizers: Mapping[str, Path] | None = None,
+) -> Converted:
+    """Write a checkpoint as a single file (where `out` ends in .safetensors) or as a folder of diffusers.
+
+    Every tensor keeps its type and its bytes; with `dtype`, all become that. Quantised ones become float32. The single
+    file carries ModelSpec metadata (https://github.com/Stability-AI/ModelSpec) and, under "fictile", the specs, the
+    normalisation and the latent space. A folder gets the `tokenizers` (component to folder) that are given, or those
+    of the folder that it was made from.
+
+    Raises RequestError when the checkpoint is no whole Stable Diffusion, does not fit together, a value does not fit
+    the type, or `out` cannot be written to.
+    """
+    identity, out = checkpoint.identity, Path(out)
+    if identity.problems:
+        raise RequestError(identity.problems[0])
+    facts = FAMILIES.get(identity.family) if identity.family else None
+    if facts is None or identity.family is None or "unet" not in checkpoint.parts or not identity.supported:
+        raise RequestError(
+            f"{checkpoint.path} is {identity.title}, but only whole models of Stable Diffusion 1, 2 and XL can be "
+            "converted; give one of these."
+        )
+    if out.suffix.lower() == SINGLE:
+        return _to_single(checkpoint, facts, out, dtype, title or out.stem)
+    if out.suffix.lower() in (".ckpt", ".pt", ".pth", ".bin", ".gguf"):
+        raise RequestError(f"{out} is of a kind that Fictile does not write; name a .safetensors file or a folder.")
+    return _to_folder(checkpoint, identity.family, out, dtype, tokenizers)
+
+
+def _to_single(
+    checkpoint: Checkpoint, facts: FamilyFacts, out: Path, dtype: torch.dtype | None, title: str
+) -> Converted:
+    places: dict[Role, tuple[str, Naming]] = {
+        "unet": ("model.diffusion_model.", "ldm"),
+        "vae": ("first_stage_model.", "ldm"),
+        **dict(zip(_text_roles(checkpoint.identity.family), facts.texts, strict=True)),
+    }  # pyright: ignore[reportAssignmentType] - zip forgets which strings are namings
+    entries: list[Entry] = []
+    for role, part in checkpoint.parts.items():
+        prefix, naming = places[role]
+        entries += _entries(part, convention(naming, part.spec), prefix, dtype)
+    write_safetensors(out, entries, metadata(checkpoint, facts, title), hashed=True)
+    return Converted(path=out, files=(out,), notes=_notes(checkpoint))
+
+
+def _to_folder(
+    checkpoint: Checkpoint, family: Family, out: Path, dtype: torch.dtype | None, tokenizers: Mapping[str, Path] | None
+) -> Converted:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RequestError(f"{out} is there already and not an empty folder; choose another name.")
+    given = dict(tokenizers or {name: checkpoint.path / name for name in PASSED_ON})
+    given = {name: path for name, path in given.items() if path.is_dir()}
+    files: list[Path] = []
+    for role, part in checkpoint.parts.items():
+        folder = made_folder(out / role)
+        _write_json(folder / "config.json", component_config(part, checkpoint.normalisation, family))
+        files.append(folder / WEIGHTS[role])
+        write_safetensors(files[-1], _entries(part, plain, "", dtype), {"format": "pt"})
+    for name, path in given.items():
+        copytree(path, out / name)
+    made_folder(out / "scheduler")
+    _write_json(out / "scheduler" / "scheduler_config.json", scheduler_config(checkpoint.identity, checkpoint.schedule))
+    others = {name: PASSED_ON[name] for name in given} | {"scheduler": ("diffusers", "DDIMScheduler")}
+    _write_json(out / INDEX, pipeline_index(checkpoint.parts, checkpoint.identity, others))
+    lacking = (
+        () if given else ("No tokenizer was at hand; copy the folders tokenizer and tokenizer_2 of a like model.",)
+    )
+    return Converted(path=out, files=tuple(files), notes=_notes(checkpoint) + lacking)
+
+
+def metadata(checkpoint: Checkpoint, facts: FamilyFacts, title: str) -> dict[str, str]:
+    """What a single file says of itself: for everybody in the words of ModelSpec 1.0, and for us exactly."""
+    identity = checkpoint.identity
+    architecture = facts.architecture
+    if identity.family == "sd2":
+        architecture += "-768-v" if identity.prediction == "v" else "-512"
+    if identity.variant == "inpaint":
+        architecture = architecture.replace("-512", "") + "-inpainting"
+    side = identity.resolution or facts.resolution
+    own = {
+        "kind": "checkpoint",
+        "version": VERSION,
+        "family": identity.family,
+        "prediction": identity.prediction,
+        "specs": {role: asdict(part.spec) for role, part in checkpoint.parts.items()},
+        "normalisation": asdict(checkpoint.normalisation) if checkpoint.normalisation else None,
+        "space": asdict(checkpoint.space) if checkpoint.space else None,
+        "schedule": asdict(checkpoint.schedule),
+    }
+    large = identity.family not in ("sd1", "sd2")
+    return {
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": architecture,
+        "modelspec.implementation": "https://github.com/Stability-AI/generative-models"
+        if large
+        else "https://github.com/CompVis/stable-diffusion",
+        "modelspec.title": title,
+        "modelspec.resolution": f"{side}x{side}",
+        "modelspec.prediction_type": "v" if identity.prediction == "v" else "epsilon",
+        KEY: json.dumps({name: value for name, value in own.items() if value is not None}),
+    }
+
+
+def _text_roles(family: Family | None) -> tuple[Role, ...]:
+    if family in ("sd1", "sd2"):
+        return ("text_encoder",)
+    return ("text_encoder_2",) if family == "sdxl-refiner" else ("text_encoder", "text_encoder_2")
+
+
+def _entries(part: Part, target: Convention, prefix: str, dtype: torch.dtype | None) -> list[Entry]:
+    """The tensors of a part under the names of `target`."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in part.empty().state_dict().items()}
+    entries: list[Entry] = []
+    for theirs, ours in inverse(shapes, target).items():
+        take = target(ours[0])
+        own = DTYPES.get(part.weights.tensors[part.take(ours[0]).name].dtype, torch.float32)
+        entries.append(
+            Entry(
+                name=prefix + theirs,
+                dtype=dtype or own,
+                shape=tuple(write_as([torch.empty(shapes[name], device="meta") for name in ours], take).shape),
+                make=_maker(part, ours, target, shapes, own),
+            )
+        )
+    return entries
+
+
+def _maker(
+    part: Part, names: list[str], target: Convention, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype
+) -> Callable[[], torch.Tensor]:
+    def make() -> torch.Tensor:
+        tensors = [read_as(part.weights, part.take(name), shapes[name], dtype) for name in names]
+        return write_as(tensors, target(names[0]))
+
+    return make
+
+
+def _notes(checkpoint: Checkpoint) -> tuple[str, ...]:
+    missing = checkpoint.identity.missing
+    return (
+        (f"The {' and the '.join(missing)} of the model {'is' if len(missing) == 1 else 'are'} missing.",)
+        if missing
+        else ()
+    )
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

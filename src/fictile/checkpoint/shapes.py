@@ -1,0 +1,164 @@
+"""What a network is made of, told from the names and shapes of its tensors. Each function is given the weights of one
+network, without a prefix, and returns its spec and the convention of its names, or None when they are of another kind.
+
+Three things leave no trace in shapes. Attention heads are 8 per level in Stable Diffusion 1 and 64 wide in everything
+since; group norms have 32 groups; and CLIP-L alone, 768 wide, has the quick GELU. A file that Fictile wrote says them.
+"""
+
+from collections.abc import Callable
+from itertools import count, takewhile
+from typing import Literal
+
+from fictile.autoencoder import KLSpec
+from fictile.checkpoint.keys import Convention, bare_clip, ldm_kl, ldm_unet, old_kl, open_clip, plain
+from fictile.checkpoint.weights import Weights
+from fictile.denoiser import UNetSpec
+from fictile.errors import RequestError
+from fictile.text import TextSpec
+
+Naming = Literal["diffusers", "old diffusers", "ldm", "transformers", "bare transformers", "open_clip"]
+Spec = UNetSpec | KLSpec | TextSpec
+Shape = Callable[[str], tuple[int, ...] | None]
+
+HEADS, HEAD_WIDTH, GROUPS = 8, 64, 32
+SIZE_WIDTH = 256  # SDXL's: features of each size number (generative-models, sd_xl_base.yaml)
+
+
+def convention(naming: Naming, spec: Spec) -> Convention:
+    """The function from our names to those of a file."""
+    if naming == "ldm":
+        return ldm_unet(spec) if isinstance(spec, UNetSpec) else ldm_kl(spec) if isinstance(spec, KLSpec) else plain
+    return {"old diffusers": old_kl, "bare transformers": bare_clip, "open_clip": open_clip}.get(naming, plain)
+
+
+def unet_in(weights: Weights) -> tuple[UNetSpec, Naming] | None:
+    """A U-Net of the Stable Diffusion family, with diffusers' or LDM's names."""
+    if "conv_in.weight" in weights and "down_blocks.0.resnets.0.time_emb_proj.weight" in weights:
+        naming, layers = "diffusers", _count(weights.shape, "down_blocks.0.resnets.{}.conv1.weight")
+    elif "input_blocks.0.0.weight" in weights and "middle_block.0.in_layers.2.weight" in weights:
+        naming, layers = "ldm", _count(weights.shape, "input_blocks.{}.0.in_layers.2.weight", first=1)
+    else:
+        return None
+    names = convention(naming, UNetSpec(layers=layers))
+
+    def shape(name: str) -> tuple[int, ...] | None:
+        return weights.shape(names(name).name)
+
+    def depth(place: str) -> int:
+        return _count(shape, place + ".transformer_blocks.{}.norm1.weight")
+
+    levels = range(_count(shape, "down_blocks.{}.resnets.0.conv2.weight"))
+    widths = tuple(_rows(shape, f"down_blocks.{level}.resnets.0.conv2.weight") for level in levels)
+    depths = tuple(depth(f"down_blocks.{level}.attentions.0") for level in levels)
+    up = tuple(
+        tuple(depth(f"up_blocks.{block}.attentions.{j}") for j in range(layers + 1)) if depths[-1 - block] else ()
+        for block in reversed(levels)
+    )
+    attention = next(
+        (
+            f"{place}.attentions.0"
+            for place in ("mid_block", *(f"down_blocks.{level}" for level in levels))
+            if depth(f"{place}.attentions.0")
+        ),
+        "",
+    )
+    linear = len(shape(f"{attention}.proj_in.weight") or ()) == 2
+    added = shape("add_embedding.linear_1.weight")
+    context = shape(f"{attention}.transformer_blocks.0.attn2.to_k.weight")
+    same = up == tuple((number,) * (layers + 1) if number else () for number in depths)
+    try:
+        return UNetSpec(
+            in_channels=(shape("conv_in.weight") or (0, 0))[1],
+            out_channels=_rows(shape, "conv_out.weight"),
+            widths=widths,
+            layers=layers,
+            depth=depths,
+            mid_depth=depth("mid_block.attentions.0"),
+            heads=tuple(max(width // HEAD_WIDTH, 1) if linear else HEADS for width in widths),
+            context_width=context[1] if context else 0,
+            linear_projection=linear,
+            groups=GROUPS,
+            added_time_width=SIZE_WIDTH if added else None,
+            added_width=added[1] if added else None,
+            up_depth=None if same else up,
+        ), naming
+    except (RequestError, IndexError):
+        return None  # something that has only some names in common
+
+
+def kl_in(weights: Weights) -> tuple[KLSpec, Naming] | None:
+    """A KL autoencoder for pictures, with LDM's names, diffusers', or those of diffusers before 0.15."""
+    if "encoder.down.0.block.0.conv1.weight" in weights:
+        naming: Naming = "ldm"
+    elif "encoder.down_blocks.0.resnets.0.conv1.weight" in weights:
+        naming = "old diffusers" if "encoder.mid_block.attentions.0.query.weight" in weights else "diffusers"
+    else:
+        return None
+    names = convention(naming, KLSpec())
+
+    def shape(name: str) -> tuple[int, ...] | None:
+        return weights.shape(names(name).name)
+
+    first, latent = shape("encoder.conv_in.weight"), shape("decoder.conv_in.weight")
+    if not (first and latent and len(first) == len(latent) == 4):
+        return None  # of video, or only one half
+    levels = range(_count(shape, "encoder.down_blocks.{}.resnets.0.conv2.weight"))
+    try:
+        return KLSpec(
+            widths=tuple(_rows(shape, f"encoder.down_blocks.{level}.resnets.0.conv2.weight") for level in levels),
+            layers=_count(shape, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
+            channels=latent[1],
+            groups=GROUPS,
+            quant=shape("quant_conv.weight") is not None,
+            mid_attention=shape("encoder.mid_block.attentions.0.group_norm.weight") is not None,
+            stem=round((first[1] / 3) ** 0.5),
+        ), naming
+    except RequestError:
+        return None
+
+
+def text_in(weights: Weights) -> tuple[TextSpec, Naming] | None:
+    """A text transformer of CLIP, with transformers' names (with or without `text_model.`) or open_clip's."""
+    if "text_model.embeddings.token_embedding.weight" in weights:
+        naming: Naming = "transformers"
+    elif "embeddings.token_embedding.weight" in weights:
+        naming = "bare transformers"
+    elif "token_embedding.weight" in weights and "positional_embedding" in weights:
+        naming = "open_clip"
+    else:
+        return None
+    names = convention(naming, TextSpec())
+
+    def shape(name: str) -> tuple[int, ...] | None:
+        return weights.shape(names(name).name)
+
+    tokens, places = (shape(f"text_model.embeddings.{kind}_embedding.weight") for kind in ("token", "position"))
+    projection = shape("text_projection.weight")
+    if not (tokens and places):
+        return None
+    small = tokens[1] <= 768 and naming != "open_clip"
+    try:
+        return TextSpec(
+            vocabulary=tokens[0],
+            width=tokens[1],
+            layers=_count(shape, "text_model.encoder.layers.{}.layer_norm1.weight"),
+            heads=max(tokens[1] // HEAD_WIDTH, 1),
+            context=places[0],
+            activation="quick_gelu" if small else "gelu",
+            projection=projection[1 if naming == "open_clip" else 0] if projection else None,
+            begin=tokens[0] - 2,
+            end=tokens[0] - 1,
+            pad=tokens[0] - 1 if small else 0,
+        ), naming
+    except RequestError:
+        return None
+
+
+def _count(shape: Shape, pattern: str, first: int = 0) -> int:
+    """How many names of the pattern there are in a row."""
+    return sum(1 for _ in takewhile(lambda index: shape(pattern.format(index)) is not None, count(first)))
+
+
+def _rows(shape: Shape, name: str) -> int:
+    found = shape(name)
+    return found[0] if found else 0

@@ -15,10 +15,17 @@ from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteSchedule
 from tests.text.twin import random_text, text_twin
 from transformers import CLIPTokenizer
 
-from fictile.checkpoint import Defaults, Parts, load_diffusers_autoencoder, load_diffusers_unet
+from fictile.checkpoint import (
+    Defaults,
+    Parts,
+    convert,
+    load_diffusers_autoencoder,
+    load_diffusers_unet,
+    open_checkpoint,
+)
 from fictile.denoiser import Denoiser
 from fictile.engine import Runtime
-from fictile.model import Model
+from fictile.model import Model, load
 from fictile.picture import to_uint8
 from fictile.sampling import initial_noise
 from fictile.schedule import DDPM, Prediction
@@ -79,16 +86,16 @@ FAMILIES = {
 
 
 VAE: dict[str, Any] = {
-    "block_out_channels": [8, 8, 16, 16],
+    "block_out_channels": [32, 32, 64, 64],
     "down_block_types": ["DownEncoderBlock2D"] * 4,
     "up_block_types": ["UpDecoderBlock2D"] * 4,
     "layers_per_block": 1,
-    "norm_num_groups": 4,
+    "norm_num_groups": 32,
 }
 UNET: dict[str, Any] = {
-    "block_out_channels": [16, 32],
-    "layers_per_block": 1,
-    "norm_num_groups": 8,
+    "block_out_channels": [32, 64],
+    "layers_per_block": 2,
+    "norm_num_groups": 32,
     "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
     "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
 }
@@ -197,3 +204,18 @@ def test_the_texts_show_in_the_picture(pair: Pair) -> None:
         ours(pair.ours, "a (fox:1.5) wearing a crown, 4k", negative=NEGATIVE),
     ):
         assert abs(to_uint8(other.pixels).astype(int) - base).max() > 8
+
+
+def test_a_folder_and_a_single_file_are_the_same_model(pair: Pair, tmp_path: Path) -> None:
+    """What diffusers writes is opened as it is, and as the file that `convert` makes of it."""
+    pair.theirs.save_pretrained(tmp_path / "folder")
+    convert(open_checkpoint(tmp_path / "folder"), tmp_path / "single.safetensors")
+    expected = ours(pair.ours, negative=NEGATIVE, size=(HEIGHT, WIDTH)).pixels
+    for place in (tmp_path / "folder", tmp_path / "single.safetensors"):
+        model = load(place, runtime=EXACT)
+        picture = ours(model, negative=NEGATIVE, size=(HEIGHT, WIDTH))
+        assert np.abs(to_uint8(picture.pixels).astype(int) - to_uint8(expected)).max() <= 1
+        assert model.name == place.stem
+        assert picture.recipe.model_hash == model.hashes.model  # pyright: ignore[reportOptionalMemberAccess]
+        again = load(place, runtime=EXACT).replay(picture.recipe)
+        assert torch.equal(again.pixels, picture.pixels)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from fictile import __version__
 from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory
-from fictile.checkpoint import Parts, load_model
+from fictile.checkpoint import Parts, load_model, open_model
 from fictile.denoiser import Conditioning, Denoiser, Guidance, guide
 from fictile.engine import PRECISIONS, Runtime, choose_runtime
 from fictile.errors import FictileError, RequestError
@@ -370,16 +370,17 @@ class Model:
 def load(
     path: str | Path | None = None, *, device: str = "auto", precision: str = "auto", runtime: Runtime | None = None
 ) -> Model:
-    """The model in a folder, or the packaged one. `runtime`, if given, takes the place of `device` and `precision`.
+    """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, or
+    `hub:owner/name[/file]`. `runtime`, if given, takes the place of `device` and `precision`.
 
     Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
 
-    Raises RequestError when the folder is no whole model, or the device or precision is not to be had.
+    Raises RequestError for what is no whole model, or when the device or precision is not to be had.
     """
     memory = PrecisionMemory() if runtime is None else None
     runtime = runtime or choose_runtime(device, precision)
     if path is not None:
-        return Model(load_model(path), runtime, memory=memory)
+        return Model(open_model(path), runtime, memory=memory)
     with as_file(files("fictile") / "builtin" / PACKAGED) as folder:
         return Model(load_model(folder), runtime, memory=memory)
 

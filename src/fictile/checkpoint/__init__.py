@@ -5,7 +5,6 @@ from fictile.checkpoint.checkpoint import (
     Checkpoint,
     LoadedCheckpoint,
     load_checkpoint,
-    model_hash,
     open_checkpoint,
 )
 from fictile.checkpoint.convert import Converted, convert
@@ -20,6 +19,7 @@ from fictile.checkpoint.folder import Defaults, Hashes, Parts, load_model, save_
 from fictile.checkpoint.identify import Identity, identify
 from fictile.checkpoint.inspect import Inspection, inspect_file
 from fictile.checkpoint.native import load_autoencoder, load_text, load_unet, save_autoencoder, save_text, save_unet
+from fictile.checkpoint.published import load_published, open_model
 from fictile.checkpoint.read import open_weights
 from fictile.checkpoint.weights import Weights
 
@@ -45,10 +45,11 @@ __all__ = [
     "load_diffusers_autoencoder",
     "load_diffusers_unet",
     "load_model",
+    "load_published",
     "load_text",
     "load_unet",
-    "model_hash",
     "open_checkpoint",
+    "open_model",
     "open_weights",
     "save_autoencoder",
     "save_model",

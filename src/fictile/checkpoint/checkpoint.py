@@ -2,7 +2,6 @@
 loaded without being held twice.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
@@ -14,7 +13,6 @@ import torch
 from fictile.autoencoder import KL, KNOWN, KLAutoencoder, KLSpec, Normalisation
 from fictile.checkpoint.families import SPACES
 from fictile.checkpoint.fields import from_json
-from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.hub import resolve
 from fictile.checkpoint.identify import Identity, Parts, averaged, identified, own_words
 from fictile.checkpoint.parts import Network, Role
@@ -135,14 +133,6 @@ def load_checkpoint(
         normalisation=checkpoint.normalisation,
         space=checkpoint.space,
     )
-
-
-def model_hash(checkpoint: Checkpoint) -> str:
-    """SHA-256 of the file, or of the hashes of all files, as 64 hexadecimal digits."""
-    hashes = [content_hash(file) for file in sorted(checkpoint.files)]
-    if len(hashes) == 1:
-        return hashes[0]
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def _folder(path: Path, variant: str | None, ema: bool) -> Checkpoint:

@@ -1,0 +1,112 @@
+"""A checkpoint that people own -> the parts of a model, and where any model is read from."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+
+from fictile.checkpoint.checkpoint import Checkpoint, LoadedCheckpoint, load_checkpoint, open_checkpoint
+from fictile.checkpoint.files import content_hash
+from fictile.checkpoint.folder import MODEL, Defaults, Hashes, Parts, load_model
+from fictile.checkpoint.hub import HUB
+from fictile.checkpoint.identify import Identity
+from fictile.checkpoint.parts import Role
+from fictile.checkpoint.pipeline import INDEX
+from fictile.denoiser import Denoiser
+from fictile.errors import RequestError
+from fictile.schedule import Prediction
+from fictile.text import TEXT_FAMILIES, CLIPConditioner
+
+PREDICTIONS: Mapping[str | None, Prediction] = {"eps": "eps", "v": "v"}
+GUIDANCE = 7.0
+RESCALE = 0.7  # of the guidance of models that draw from pure noise (arXiv 2305.08891, section 3.4)
+
+
+def open_model(name: str | PathLike[str]) -> Parts:
+    """Read a model: a folder of Fictile's own, a folder of diffusers, a single file, or `hub:owner/name[/file]`.
+
+    Raises RequestError for what is missing, damaged or no model that can draw.
+    """
+    path = Path(name)
+    if str(name).startswith(HUB) or path.is_file() or ((path / INDEX).is_file() and not (path / MODEL).exists()):
+        return load_published(name)
+    return load_model(path)
+
+
+def load_published(name: str | PathLike[str] | Checkpoint) -> Parts:
+    """The parts of a Stable Diffusion 1, 2 or XL with everything in it, in float32 on the CPU.
+
+    The autoencoder is the one that it is bundled with. Raises RequestError as `load_checkpoint` does; for a model that
+    lacks a part, that draws from more than a text, or whose prediction is unknown.
+    """
+    checkpoint = name if isinstance(name, Checkpoint) else open_checkpoint(name)
+    identity, where = checkpoint.identity, str(checkpoint.path)
+    if not identity.problems:  # which `load_checkpoint` raises
+        _check(identity, where)
+    loaded = load_checkpoint(checkpoint)
+    hashes = _hashes(checkpoint)
+    title = checkpoint.path.stem if checkpoint.path.is_file() else checkpoint.path.resolve().name
+    autoencoder = loaded.autoencoder(title, hashes.vae)
+    assert loaded.unet is not None, "what lacks a U-Net has been refused"
+    return Parts(
+        name=title,
+        autoencoder=autoencoder,
+        text=_conditioner(loaded),
+        denoiser=Denoiser(loaded.unet, loaded.schedule, PREDICTIONS[identity.prediction], autoencoder.space),
+        defaults=_defaults(identity),
+        hashes=hashes,
+    )
+
+
+def _check(identity: Identity, where: str) -> None:
+    """Raises RequestError for what cannot draw from a text alone."""
+    if identity.family not in TEXT_FAMILIES or not identity.supported:
+        known = "Stable Diffusion 1, 2 and XL, SSD-1B and Vega"
+        raise RequestError(f"{where} is {identity.title}, which Fictile does not draw with yet; give one of {known}.")
+    if identity.variant not in (None, "base"):
+        raise RequestError(
+            f"{where} is a model of the kind {identity.variant!r}, which needs more than a prompt; "
+            "give the base model to draw from words alone."
+        )
+    if identity.missing:
+        raise RequestError(
+            f"{where} lacks {' and '.join(identity.missing)}; give the whole model, a file or a folder of diffusers."
+        )
+    if identity.prediction not in PREDICTIONS:
+        raise RequestError(f"{where} predicts something unknown to Fictile; give a model that predicts eps or v.")
+
+
+def _conditioner(loaded: LoadedCheckpoint) -> CLIPConditioner:
+    family = loaded.identity.family
+    assert family is not None, "an unknown family has been refused"
+    networks = tuple(network for network in (loaded.text_encoder, loaded.text_encoder_2) if network is not None)
+    return CLIPConditioner(TEXT_FAMILIES[family], networks)
+
+
+def _defaults(identity: Identity) -> Defaults:
+    side = identity.resolution or 512
+    if identity.zero_terminal_snr:
+        return Defaults(
+            size=(side, side), guidance=GUIDANCE, guidance_rescale=RESCALE, sampler="euler", schedule="trailing"
+        )
+    return Defaults(size=(side, side), guidance=GUIDANCE)
+
+
+def _hashes(checkpoint: Checkpoint) -> Hashes:
+    """Of a single file, its own for every part; of a folder, those of each part's files."""
+    known = {file: content_hash(file) for file in checkpoint.files}
+
+    def of(roles: Iterable[Role]) -> str:
+        parts = [checkpoint.parts[role] for role in roles if role in checkpoint.parts]
+        return _together([known[file] for file in sorted({file for part in parts for file in part.weights.files})])
+
+    return Hashes(
+        model=_together([known[file] for file in sorted(known)]),
+        vae=of(["vae"]),
+        unet=of(["unet"]),
+        text=of(["text_encoder", "text_encoder_2"]),
+    )
+
+
+def _together(hashes: list[str]) -> str:
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -10,7 +10,7 @@ from torch import Tensor
 import fictile
 from benchmarks.contest import Contest
 from benchmarks.peer import Pipeline, diffusers_autoencoder, diffusers_unet, in_each_layout, placed
-from fictile.autoencoder import KL, SD1, KLSpec
+from fictile.autoencoder import KL, KLSpec, as_kl
 from fictile.denoiser import SD15, Guidance, UNet, UNetSpec
 from fictile.engine import PRECISIONS
 from fictile.errors import RequestError
@@ -33,7 +33,7 @@ class Scale:
     tokens: int  # of the text
 
 
-FULL = Scale(steps=20, unet=SD15, autoencoder=SD1.spec, cells=64, tokens=77)
+FULL = Scale(steps=20, unet=SD15, autoencoder=KLSpec(), cells=64, tokens=77)
 QUICK = Scale(
     steps=2,
     unet=UNetSpec(widths=(32, 64, 64, 64), heads=(2, 2, 2, 2), context_width=32),
@@ -77,13 +77,13 @@ def packaged(precision: str, scale: Scale, folder: Path | None) -> Contest:
 
 def twin(model: Model, schedule: Flow, layout: torch.memory_format) -> Pipeline:
     """The model made of diffusers' parts, in the model's precision."""
-    autoencoder, dtype = model.autoencoder, model.runtime.dtype
+    autoencoder, dtype = as_kl(model.autoencoder), model.runtime.dtype
     return Pipeline(
         text=model.text,
         unet=placed(diffusers_unet(model.denoiser.network), dtype, layout),
         autoencoder=placed(diffusers_autoencoder(autoencoder.network), dtype, layout),
         normalisation=autoencoder.normalisation,
-        stem=autoencoder.spec.stem,
+        stem=autoencoder.network.spec.stem,
         shift=schedule.shift,
     )
 

@@ -132,7 +132,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     )
     twins, tokenizers = [text_twin(text) for text in texts], [tokenizer(folder, spec.pad) for spec in family.texts]
     networks: dict[str, Any] = {"vae": vae, "unet": unet, "text_encoder": twins[0], "tokenizer": tokenizers[0]}
-    scheduler = EulerDiscreteScheduler(
+    scheduler: Any = EulerDiscreteScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",

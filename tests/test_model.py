@@ -12,7 +12,7 @@ from PIL import Image
 from tests.tiny_model import tiny_folder, tiny_parts
 from torch import Tensor
 
-from fictile.autoencoder import PrecisionMemory
+from fictile.autoencoder import PrecisionMemory, as_kl
 from fictile.denoiser import Guidance
 from fictile.engine import Runtime
 from fictile.errors import FictileError, RequestError, SpaceMismatch
@@ -332,7 +332,7 @@ def overflowing(bias: float) -> Callable[[Runtime], Model]:
     def make(runtime: Runtime) -> Model:
         parts = tiny_parts()
         with torch.no_grad():
-            parts.autoencoder.network.decoder.get_parameter("conv_in.bias")[0] = bias
+            as_kl(parts.autoencoder).network.decoder.get_parameter("conv_in.bias")[0] = bias
         return Model(parts, runtime)
 
     return make
@@ -350,7 +350,7 @@ def test_an_overflow_is_said_once_and_remembered(tmp_path: Path, caplog: pytest.
     memory = PrecisionMemory(tmp_path / "precision.json")
     parts = tiny_parts()
     with torch.no_grad():
-        parts.autoencoder.network.decoder.get_parameter("conv_in.bias")[0] = 1e6
+        as_kl(parts.autoencoder).network.decoder.get_parameter("conv_in.bias")[0] = 1e6
     parts.autoencoder.content_hash = "f00d"
     half = replace(EXACT, decode_dtype=torch.float16)
     model = Model(parts, half, memory=memory)
@@ -368,7 +368,7 @@ def test_an_overflow_is_said_once_and_remembered(tmp_path: Path, caplog: pytest.
 def test_pictures_made_together_begin_in_one_precision(tmp_path: Path) -> None:
     parts = tiny_parts()
     with torch.no_grad():
-        parts.autoencoder.network.decoder.get_parameter("conv_in.bias")[0] = 1e6
+        as_kl(parts.autoencoder).network.decoder.get_parameter("conv_in.bias")[0] = 1e6
     parts.autoencoder.content_hash = "f00d"
     half = replace(EXACT, decode_dtype=torch.float16)
     model = Model(parts, half, memory=PrecisionMemory(tmp_path / "precision.json"))

@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 Shape = Literal["sd1", "sd2", "sdxl"]
@@ -25,9 +28,8 @@ def write_pipeline(
             if shape == "sdxl"
             else {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         )
-        scheduler = DDIMScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction
-        )
+        make: Any = DDIMScheduler
+        scheduler = make(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction)
         made = pipeline(
             unet=unet(shape), vae=vae(shape), text_encoder=texts[0], tokenizer=None, scheduler=scheduler, **more
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fictile.autoencoder import KLAutoencoder, Normalisation
+from fictile.autoencoder import KLAutoencoder, Normalisation, as_kl
 from fictile.checkpoint import load_autoencoder
 from fictile.errors import FictileError, RequestError
 from fictile.picture import save_picture
@@ -20,7 +20,7 @@ from .tiny_runs import SIZE
 @pytest.fixture
 def autoencoder(vae: Path) -> KLAutoencoder:
     """One that was trained a little."""
-    return load_autoencoder(vae)
+    return as_kl(load_autoencoder(vae))
 
 
 @pytest.fixture

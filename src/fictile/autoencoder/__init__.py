@@ -6,6 +6,7 @@ from fictile.autoencoder.autoencoder import (
     KLAutoencoder,
     NormalisedAutoencoder,
     Posterior,
+    as_kl,
 )
 from fictile.autoencoder.dc import DC
 from fictile.autoencoder.hashing import encoder_hash
@@ -48,6 +49,7 @@ __all__ = [
     "TinySpec",
     "Wan",
     "WanSpec",
+    "as_kl",
     "encoder_hash",
     "kind_of",
     "make_network",

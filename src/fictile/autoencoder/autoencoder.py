@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -167,3 +167,12 @@ KLAutoencoder = NormalisedAutoencoder[KL]
 """The kind that can be trained here."""
 AnyAutoencoder = NormalisedAutoencoder[Network]
 """Of whatever kind its network is."""
+
+
+def as_kl(autoencoder: AnyAutoencoder) -> KLAutoencoder:
+    """The same autoencoder, known to be of the KL kind. Raises RequestError when it is of another."""
+    if not isinstance(autoencoder.network, KL):
+        raise RequestError(
+            f"{autoencoder.name} is a {type(autoencoder.network).__name__} autoencoder, but a KL was expected; give one."
+        )
+    return cast(KLAutoencoder, autoencoder)

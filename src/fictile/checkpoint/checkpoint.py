@@ -118,7 +118,7 @@ def load_checkpoint(
     identity = checkpoint.identity
     if identity.problems:
         raise RequestError(identity.problems[0])
-    networks = {
+    networks: dict[Role, Network] = {
         role: part.build(dtype)
         for role, part in checkpoint.parts.items()
         if role in roles and (role != "unet" or identity.supported)

@@ -15,7 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
+from fictile.autoencoder import KL, AnyAutoencoder, KLAutoencoder, KLSpec, Normalisation, as_kl
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.identify import own_words
@@ -64,13 +64,14 @@ _UNET_FIXED: Mapping[str, object] = {
 
 
 def export_diffusers_autoencoder(
-    autoencoder: KLAutoencoder, folder: str | PathLike[str], dtype: torch.dtype = torch.float32
+    autoencoder: AnyAutoencoder, folder: str | PathLike[str], dtype: torch.dtype = torch.float32
 ) -> None:
     """Write a folder that diffusers' `AutoencoderKL.from_pretrained` opens, with scaling_factor 1 and shift_factor 0.
 
-    Raises RequestError for a space-to-depth stem, a folded latent or a narrower decoder, which that class does not
-    have, or a place that cannot be written to.
+    Raises RequestError for an autoencoder of another kind, and for a space-to-depth stem, a folded latent or a narrower
+    decoder, which that class does not have; or for a place that cannot be written to.
     """
+    autoencoder = as_kl(autoencoder)
     spec = autoencoder.network.spec
     if autoencoder.normalisation.patch > 1 or spec.decoder_widths not in (None, spec.widths):
         raise RequestError(

@@ -133,7 +133,7 @@ CLASSES: Mapping[str, Family] = {
 }
 
 # The space of the autoencoder that a family's files bundle (facts with sources: `autoencoder/known.py`).
-SPACES: Mapping[Family, str] = {
+_OTHER_SPACES: Mapping[Family, str] = {
     "sd3": "sd3",
     "flux1": "flux1",
     "chroma": "flux1",
@@ -143,7 +143,8 @@ SPACES: Mapping[Family, str] = {
     "hunyuan-dit": "sdxl",
     "pixart": "sdxl",
     "svd": "sd1",
-} | {family: facts.space for family, facts in FAMILIES.items()}
+}
+SPACES: Mapping[Family, str] = {**_OTHER_SPACES, **{family: facts.space for family, facts in FAMILIES.items()}}
 
 UNET_PREFIXES = ("model.diffusion_model.", "unet.", "model.model.", "diffusion_model.", "net.", "model.", "")
 VAE_PREFIXES = ("first_stage_model.", "vae.", "")

@@ -114,12 +114,11 @@ def describe(
     answer = said or (predicts(unet, family, variant, weights, metadata) if unet and family else None)
     expected: list[Role] = ["unet", "vae"]
     if facts := FAMILIES.get(family) if family else None:
-        expected += (
-            ["text_encoder_2"] if family == "sdxl-refiner" else ["text_encoder", "text_encoder_2"][: len(facts.texts)]
-        )
+        both: list[Role] = ["text_encoder", "text_encoder_2"]
+        expected += both[1:] if family == "sdxl-refiner" else both[: len(facts.texts)]
     whole = (unet is not None and len(parts) > 1) or (family is not None and unet is None)
     kind = "model" if whole else _KINDS[next(iter(parts))]
-    built = {role: part for role, part in parts.items() if role != "unet" or supported}
+    built: dict[Role, Part] = {role: part for role, part in parts.items() if role != "unet" or supported}
     problems = [problem for part in built.values() if (problem := part.problem())]
     problems += _mixed(weights, built)
     if family and not supported:

@@ -75,7 +75,7 @@ def open_pipeline(folder: Path, variant: str | None = None) -> tuple[Identity, P
     if not parts and family is None:
         raise RequestError(f"{folder} holds diffusers' {named}, which Fictile does not know; give a Stable Diffusion.")
     scheduler = _json(folder / SCHEDULER) if (folder / SCHEDULER).is_file() else {}
-    said = scheduler.get("prediction_type")
+    said = str(scheduler.get("prediction_type"))
     answer = None
     if said in NAMES:
         answer = Predicts(

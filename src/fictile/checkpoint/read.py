@@ -96,7 +96,7 @@ def _read(path: Path, header: Header, name: str) -> Shaped[Tensor, "..."]:
     try:
         with path.open("rb") as file:
             file.seek(8 + header.length + info.start)
-            count = file.readinto(memoryview(buffer.numpy()))
+            count = file.readinto(buffer.numpy().data)
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror}); copy or download it again.") from None
     if count < len(buffer):

@@ -41,4 +41,8 @@ class Weights:
         if not prefix:
             return self
         inner = {name.removeprefix(prefix): info for name, info in self.tensors.items() if name.startswith(prefix)}
-        return replace(self, tensors=inner, read=lambda name: self.read(prefix + name))
+
+        def read(name: str) -> Tensor:
+            return self.read(prefix + name)
+
+        return replace(self, tensors=inner, read=read)

@@ -65,4 +65,4 @@ def _bytes(entry: Entry) -> memoryview:
             f"{entry.name} has values that {str(entry.dtype).removeprefix('torch.')} cannot hold "
             f"(largest {tensor.float().abs().max().item():.3g}); choose bf16 or float32."
         )
-    return memoryview(stored.reshape(-1).view(torch.uint8).numpy())
+    return stored.reshape(-1).view(torch.uint8).numpy().data

@@ -172,7 +172,6 @@ AnyAutoencoder = NormalisedAutoencoder[Network]
 def as_kl(autoencoder: AnyAutoencoder) -> KLAutoencoder:
     """The same autoencoder, known to be of the KL kind. Raises RequestError when it is of another."""
     if not isinstance(autoencoder.network, KL):
-        raise RequestError(
-            f"{autoencoder.name} is a {type(autoencoder.network).__name__} autoencoder, but a KL was expected; give one."
-        )
+        kind = type(autoencoder.network).__name__
+        raise RequestError(f"{autoencoder.name} is an autoencoder of the kind {kind}, but KL was expected; give one.")
     return cast(KLAutoencoder, autoencoder)

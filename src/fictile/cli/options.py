@@ -14,8 +14,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        metavar="FOLDER",
-        help="A model's folder; the packaged one if left out.",
+        metavar="MODEL",
+        help="A folder of Fictile's or of diffusers, a single file, or hub:owner/name; the packaged one if left out.",
         rich_help_panel=MODEL,
         show_default=False,
     ),

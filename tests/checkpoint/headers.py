@@ -3,27 +3,28 @@
 They are remembered, since many tests look at the same ones: change copies only.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from fictile.autoencoder import KL, KLSpec
+from fictile.autoencoder import KLSpec
 from fictile.checkpoint import Weights
 from fictile.checkpoint.header import TensorInfo
 from fictile.checkpoint.keys import Convention, inverse, ldm_kl, ldm_unet, open_clip, plain, write_as
-from fictile.denoiser import UNet, UNetSpec
-from fictile.text import CLIP_L, OPENCLIP_G, OPENCLIP_H, TextSpec, TextTransformer
+from fictile.checkpoint.parts import tensor_shapes
+from fictile.checkpoint.shapes import Spec
+from fictile.denoiser import UNetSpec
+from fictile.text import CLIP_L, OPENCLIP_G, OPENCLIP_H, TextSpec
 
 Shapes = dict[str, tuple[int, ...]]
 
 
-def shapes(make: Callable[[], nn.Module], convention: Convention, prefix: str = "") -> Shapes:
+@cache
+def shapes(spec: Spec, convention: Convention, prefix: str = "") -> Shapes:
     """The tensors of a network under the names of a convention."""
-    with torch.device("meta"):
-        state = make().state_dict()
+    state = {name: torch.empty(shape, device="meta") for name, shape in tensor_shapes(spec).items()}
     return {
         prefix + theirs: tuple(write_as([state[name] for name in ours], convention(ours[0])).shape)
         for theirs, ours in inverse(state, convention).items()
@@ -33,20 +34,20 @@ def shapes(make: Callable[[], nn.Module], convention: Convention, prefix: str = 
 @cache
 def unet(spec: UNetSpec, prefix: str = "model.diffusion_model.") -> Shapes:
     """A U-Net with LDM's names."""
-    return shapes(lambda: UNet(spec), ldm_unet(spec), prefix)
+    return shapes(spec, ldm_unet(spec), prefix)
 
 
 @cache
 def vae(spec: KLSpec | None = None, prefix: str = "first_stage_model.") -> Shapes:
     """A KL autoencoder with LDM's names."""
     spec = spec or KLSpec()
-    return shapes(lambda: KL(spec), ldm_kl(spec), prefix)
+    return shapes(spec, ldm_kl(spec), prefix)
 
 
 @cache
 def text(spec: TextSpec, prefix: str) -> Shapes:
     """A text encoder, with the names that its place has."""
-    return shapes(lambda: TextTransformer(spec), open_clip if prefix.endswith(".model.") else plain, prefix)
+    return shapes(spec, open_clip if prefix.endswith(".model.") else plain, prefix)
 
 
 def clip_l(prefix: str = "cond_stage_model.transformer.") -> Shapes:

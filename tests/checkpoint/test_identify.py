@@ -8,12 +8,12 @@ import pytest
 import torch
 from tests.checkpoint.headers import Shapes, clip_g, clip_h, clip_l, shapes, text, unet, vae, weights
 
-from fictile.autoencoder import KL, KLSpec
+from fictile.autoencoder import KLSpec
 from fictile.checkpoint import Identity, identify
 from fictile.checkpoint.identify import identified
 from fictile.checkpoint.keys import old_kl, plain
-from fictile.denoiser import REFINER, SD15, SD21, SDXL, SSD_1B, VEGA, UNet, UNetSpec
-from fictile.text import CLIP_L, OPENCLIP_G, OPENCLIP_H, TextSpec, TextTransformer
+from fictile.denoiser import REFINER, SD15, SD21, SDXL, SSD_1B, VEGA, UNetSpec
+from fictile.text import CLIP_L, OPENCLIP_G, OPENCLIP_H, TextSpec
 
 SGM_L, SGM_G = "conditioner.embedders.0.transformer.", "conditioner.embedders.0.model."
 BIAS = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
@@ -168,7 +168,7 @@ def test_tensors_of_a_network_that_are_missing_or_unexpected_are_counted_and_fiv
 @pytest.mark.parametrize("naming", ["ldm", "diffusers"])
 def test_a_unet_without_its_first_blocks_lacks_tensors_and_is_still_one(naming: str) -> None:
     spec = replace(SD15, widths=(64, 128, 256, 256))
-    tensors = unet(spec, "") if naming == "ldm" else shapes(lambda: UNet(spec), plain)
+    tensors = unet(spec, "") if naming == "ldm" else shapes(spec, plain)
     first = ("input_blocks.1.",) if naming == "ldm" else ("down_blocks.0.resnets.0.", "down_blocks.0.attentions.0.")
     gone = [name for name in tensors if name.startswith(first)]
     found, parts = identified(weights({name: shape for name, shape in tensors.items() if name not in gone}))
@@ -207,14 +207,14 @@ def test_mixed_families_are_refused(make: Callable[[], Shapes], sentence: str) -
 def test_a_unet_alone_an_autoencoder_alone_and_a_text_encoder_alone() -> None:
     alone = identify(weights(unet(SDXL, "")))
     assert (alone.kind, alone.title, alone.family) == ("denoiser", "the U-Net of Stable Diffusion XL", "sdxl")
-    theirs = identify(weights(shapes(lambda: UNet(SD15), plain)))
+    theirs = identify(weights(shapes(SD15, plain)))
     assert (theirs.kind, theirs.family) == ("denoiser", "sd1")
-    for tensors in (vae(), vae(prefix=""), shapes(lambda: KL(KLSpec()), plain), shapes(lambda: KL(KLSpec()), old_kl)):
+    for tensors in (vae(), vae(prefix=""), shapes(KLSpec(), plain), shapes(KLSpec(), old_kl)):
         found = identify(weights(tensors))
         assert (found.kind, found.family, found.problems) == ("autoencoder", None, ())
     (part,) = identified(weights(vae(KLSpec(channels=16, quant=False), "")))[1].values()
     assert part.spec == KLSpec(channels=16, quant=False)
-    found, parts = identified(weights(shapes(lambda: TextTransformer(CLIP_L), plain)))
+    found, parts = identified(weights(shapes(CLIP_L, plain)))
     assert (found.kind, found.title) == ("text encoder", "a text encoder CLIP-L")
     assert parts["text_encoder"].spec == CLIP_L
 

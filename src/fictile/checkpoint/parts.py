@@ -82,8 +82,8 @@ class Part:
 
     def problem(self) -> str | None:
         """What does not fit between the network and the tensors, as one sentence; None when all do."""
-        expected = self._made(_shapes)
-        takes = {name: self.take(name) for name in expected}
+        expected, take = self._made(tensor_shapes), self.take
+        takes = {name: take(name) for name in expected}
         needed = {take.name for take in takes.values()}
         missing = sorted(needed - self.weights.tensors.keys())
         unexpected = (
@@ -119,12 +119,18 @@ class Part:
         """
         if problem := self.problem():
             raise RequestError(problem)
-        network = self.empty()
+        network, take = self.empty(), self.take
         shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         network.load_state_dict(
-            {name: read_as(self.weights, self.take(name), shape, dtype) for name, shape in shapes.items()}, assign=True
+            {name: read_as(self.weights, take(name), shape, dtype) for name, shape in shapes.items()}, assign=True
         )
         return network.eval()
+
+
+@lru_cache(maxsize=32)  # a model is looked through when it is identified and again when it is loaded
+def tensor_shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
+    """The tensors of the network that a spec describes."""
+    return {name: tuple(tensor.shape) for name, tensor in _network(spec).state_dict().items()}
 
 
 def _network(spec: Spec) -> Network:
@@ -132,11 +138,6 @@ def _network(spec: Spec) -> Network:
         if isinstance(spec, UNetSpec):
             return UNet(spec)
         return KL(spec) if isinstance(spec, KLSpec) else TextTransformer(spec)
-
-
-@lru_cache(maxsize=16)  # a whole model is looked through when it is identified and again when it is loaded
-def _shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in _network(spec).state_dict().items()}
 
 
 def _averaged(take: Take) -> Take:

@@ -1,8 +1,10 @@
 """One network of a checkpoint: where its tensors are, whether they are all there, and the network made of them."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, TypeVar
 
 import torch
 
@@ -17,6 +19,7 @@ from fictile.text import TextSpec, TextTransformer
 
 Role = Literal["unet", "vae", "text_encoder", "text_encoder_2"]  # diffusers' names of the folders
 Network = UNet | KL | TextTransformer
+T = TypeVar("T")
 
 NAMED = 5  # how many tensors a sentence names
 
@@ -67,11 +70,11 @@ class Part:
 
     def empty(self) -> Network:
         """The network without memory. Raises RequestError for a spec that describes none."""
+        return self._made(_network)
+
+    def _made(self, make: Callable[[Spec], T]) -> T:
         try:
-            with torch.device("meta"):
-                if isinstance(self.spec, UNetSpec):
-                    return UNet(self.spec)
-                return KL(self.spec) if isinstance(self.spec, KLSpec) else TextTransformer(self.spec)
+            return make(self.spec)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise RequestError(
                 f"The spec of the {self.label} in {self.weights.path} describes no network that can be built ({error})."
@@ -79,8 +82,8 @@ class Part:
 
     def problem(self) -> str | None:
         """What does not fit between the network and the tensors, as one sentence; None when all do."""
-        expected = {name: tuple(tensor.shape) for name, tensor in self.empty().state_dict().items()}
-        takes = {name: self.take(name) for name in expected}
+        expected, take = self._made(tensor_shapes), self.take
+        takes = {name: take(name) for name in expected}
         needed = {take.name for take in takes.values()}
         missing = sorted(needed - self.weights.tensors.keys())
         unexpected = (
@@ -116,12 +119,25 @@ class Part:
         """
         if problem := self.problem():
             raise RequestError(problem)
-        network = self.empty()
+        network, take = self.empty(), self.take
         shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         network.load_state_dict(
-            {name: read_as(self.weights, self.take(name), shape, dtype) for name, shape in shapes.items()}, assign=True
+            {name: read_as(self.weights, take(name), shape, dtype) for name, shape in shapes.items()}, assign=True
         )
         return network.eval()
+
+
+@lru_cache(maxsize=32)  # a model is looked through when it is identified and again when it is loaded
+def tensor_shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
+    """The tensors of the network that a spec describes."""
+    return {name: tuple(tensor.shape) for name, tensor in _network(spec).state_dict().items()}
+
+
+def _network(spec: Spec) -> Network:
+    with torch.device("meta"):
+        if isinstance(spec, UNetSpec):
+            return UNet(spec)
+        return KL(spec) if isinstance(spec, KLSpec) else TextTransformer(spec)
 
 
 def _averaged(take: Take) -> Take:

@@ -6,7 +6,7 @@ since; group norms have 32 groups; and CLIP-L alone, 768 wide, has the quick GEL
 """
 
 from collections.abc import Callable
-from itertools import count, takewhile
+from itertools import chain, count, takewhile
 from typing import Literal
 
 from fictile.autoencoder import KLSpec
@@ -22,6 +22,8 @@ Shape = Callable[[str], tuple[int, ...] | None]
 
 HEADS, HEAD_WIDTH, GROUPS = 8, 64, 32
 SIZE_WIDTH = 256  # SDXL's: features of each size number (generative-models, sd_xl_base.yaml)
+UNCLIP_CONTEXT = 1024  # of Stable Diffusion 2, whose unCLIP variant names its class embedding as XL names its added one
+_MOST = 8  # levels that are looked for
 
 
 def convention(naming: Naming, spec: Spec) -> Convention:
@@ -33,13 +35,14 @@ def convention(naming: Naming, spec: Spec) -> Convention:
 
 def unet_in(weights: Weights) -> tuple[UNetSpec, Naming] | None:
     """A U-Net of the Stable Diffusion family, with diffusers' or LDM's names."""
-    if "conv_in.weight" in weights and "down_blocks.0.resnets.0.time_emb_proj.weight" in weights:
-        naming, layers = "diffusers", _count(weights.shape, "down_blocks.0.resnets.{}.conv1.weight")
+    if "conv_in.weight" in weights and "mid_block.resnets.0.time_emb_proj.weight" in weights:
+        naming: Naming = "diffusers"
+        layers = max(_count(weights.shape, f"down_blocks.{level}.resnets.{{}}.conv2.weight") for level in range(_MOST))
     elif "input_blocks.0.0.weight" in weights and "middle_block.0.in_layers.2.weight" in weights:
-        naming, layers = "ldm", _count(weights.shape, "input_blocks.{}.0.in_layers.2.weight", first=1)
+        naming, layers = "ldm", _ldm_layers(weights.shape)
     else:
         return None
-    names = convention(naming, UNetSpec(layers=layers))
+    names = convention(naming, UNetSpec(layers=max(layers, 1)))
 
     def shape(name: str) -> tuple[int, ...] | None:
         return weights.shape(names(name).name)
@@ -47,24 +50,26 @@ def unet_in(weights: Weights) -> tuple[UNetSpec, Naming] | None:
     def depth(place: str) -> int:
         return _count(shape, place + ".transformer_blocks.{}.norm1.weight")
 
-    levels = range(_count(shape, "down_blocks.{}.resnets.0.conv2.weight"))
-    widths = tuple(_rows(shape, f"down_blocks.{level}.resnets.0.conv2.weight") for level in levels)
-    depths = tuple(depth(f"down_blocks.{level}.attentions.0") for level in levels)
+    def width(level: int) -> int:
+        return max((_rows(shape, f"down_blocks.{level}.resnets.{j}.conv2.weight") for j in range(layers)), default=0)
+
+    found = max((level + 1 for level in range(_MOST) if width(level)), default=0)
+    levels = range(found)
+    # A level's first block may be missing: its width is also that of the way up, its depth that of its other blocks.
+    widths = tuple(
+        width(level) or _rows(shape, f"up_blocks.{found - 1 - level}.resnets.0.conv2.weight") for level in levels
+    )
+    places = {level: [f"down_blocks.{level}.attentions.{j}" for j in range(layers)] for level in levels}
+    depths = tuple(max(map(depth, places[level])) for level in levels)
     up = tuple(
         tuple(depth(f"up_blocks.{block}.attentions.{j}") for j in range(layers + 1)) if depths[-1 - block] else ()
         for block in reversed(levels)
     )
-    attention = next(
-        (
-            f"{place}.attentions.0"
-            for place in ("mid_block", *(f"down_blocks.{level}" for level in levels))
-            if depth(f"{place}.attentions.0")
-        ),
-        "",
-    )
+    attention = next(filter(depth, ["mid_block.attentions.0", *chain(*places.values())]), "")
     linear = len(shape(f"{attention}.proj_in.weight") or ()) == 2
-    added = shape("add_embedding.linear_1.weight")
     context = shape(f"{attention}.transformer_blocks.0.attn2.to_k.weight")
+    unclip = context is not None and context[1] == UNCLIP_CONTEXT  # its label_emb takes an image, not XL's sizes
+    added = None if unclip else shape("add_embedding.linear_1.weight")
     same = up == tuple((number,) * (layers + 1) if number else () for number in depths)
     try:
         return UNetSpec(
@@ -154,9 +159,17 @@ def text_in(weights: Weights) -> tuple[TextSpec, Naming] | None:
         return None
 
 
-def _count(shape: Shape, pattern: str, first: int = 0) -> int:
+def _ldm_layers(shape: Shape) -> int:
+    """Residual blocks of a level: those before the first halving; of a single level, all."""
+    halving = (index for index in range(1, _MOST) if shape(f"input_blocks.{index}.0.op.weight"))
+    return next((index - 1 for index in halving), 0) or sum(
+        shape(f"input_blocks.{index}.0.out_layers.3.weight") is not None for index in range(1, _MOST)
+    )
+
+
+def _count(shape: Shape, pattern: str) -> int:
     """How many names of the pattern there are in a row."""
-    return sum(1 for _ in takewhile(lambda index: shape(pattern.format(index)) is not None, count(first)))
+    return sum(1 for _ in takewhile(lambda index: shape(pattern.format(index)) is not None, count()))
 
 
 def _rows(shape: Shape, name: str) -> int:

@@ -37,5 +37,5 @@ REFINER = UNetSpec(
 SSD_1B = replace(SDXL, depth=(0, 2, 4), mid_depth=0, up_depth=((), (2, 1, 1), (4, 4, 10)))
 """SDXL with blocks left out (unet/config.json of segmind/SSD-1B; arXiv 2401.02677)."""
 
-VEGA = replace(SDXL, depth=(0, 1, 2), mid_depth=0, up_depth=((), (1, 1, 1), (2, 2, 2)))
+VEGA = replace(SDXL, depth=(0, 1, 2), mid_depth=0)
 """More of them left out (unet/config.json of segmind/Segmind-Vega; arXiv 2401.02677)."""

@@ -1,0 +1,125 @@
+"""`inspect` and `convert` on models that people own, as their user meets them."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from tests.checkpoint.pipelines import write_pipeline
+from tests.cli.command_line import Run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Stable Diffusion 1 of diffusers."""
+    return write_pipeline(tmp_path_factory.mktemp("pipelines") / "sd1", "sd1")
+
+
+def test_a_folder_becomes_a_file_and_a_folder_again(run: Run, here: Path, folder: Path) -> None:
+    made = run("convert", folder, "fox.safetensors", "--title", "Fox")
+    assert (made.code, made.stdout) == (0, "")
+    assert "fox.safetensors  a model of Stable Diffusion 1, " in made.stderr
+    back = run("convert", "fox.safetensors", "back", "--json")
+    answer = json.loads(back.stdout)
+    assert answer["path"] == "back"
+    assert (answer["size"], answer["title"]) == (
+        sum(Path(name).stat().st_size for name in answer["files"]),
+        "a model of Stable Diffusion 1",
+    )
+    assert answer["notes"] == ["No tokenizer was at hand; copy the folders tokenizer and tokenizer_2 of a like model."]
+    for role in ("unet", "vae", "text_encoder"):
+        (weights,) = (here / "back" / role).glob("*.safetensors")
+        before = json.loads(run("inspect", folder / role, "--json").stdout) if role != "text_encoder" else None
+        assert (
+            before is None
+            or json.loads(run("inspect", here / "back" / role, "--json").stdout)["parameters"] == (before["parameters"])
+        )
+        assert weights.stat().st_size > 0
+
+
+def test_numbers_are_stored_as_one_asks(run: Run, here: Path, folder: Path) -> None:
+    assert run("convert", folder, "half.safetensors", "--dtype", "fp16").code == 0
+    assert json.loads(run("inspect", "half.safetensors", "--json").stdout)["dtype"] == "F16"
+
+
+def test_the_page_and_the_document_of_a_model(run: Run, here: Path, folder: Path) -> None:
+    assert run("convert", folder, "fox.safetensors", "--title", "Fox").code == 0
+    found = json.loads(run("inspect", "fox.safetensors", "--json").stdout)
+    identity = found["identity"]
+    assert (found["kind"], found["description"], found["space"]) == ("model", "a model of Stable Diffusion 1", "sd1")
+    assert (identity["family"], identity["variant"], identity["prediction"]) == ("sd1", "base", "eps")
+    assert (identity["missing"], identity["unexpected"], identity["problems"]) == ([], [], [])
+    assert [network["role"] for network in found["networks"]] == ["unet", "vae", "text_encoder"]
+    assert (found["about"]["modelspec.title"], found["about"]["fictile"]["family"]) == ("Fox", "sd1")
+    page = run("inspect", "fox.safetensors")
+    assert page.code == 0
+    lines = [line.split() for line in page.stdout.splitlines()]
+    for words in (["family", "sd1"], ["variant", "base"], ["format", "safetensors"], ["modelspec.title", "Fox"]):
+        assert words in lines
+    assert "Networks" in page.stdout
+    assert "U-Net" in page.stdout
+    assert "specs" not in page.stdout, "what programs read has no place on the page"
+    assert "Note: The U-Net has sizes of its own" in page.stderr
+
+
+def test_a_folder_is_told_as_its_file_is(run: Run, folder: Path) -> None:
+    found = json.loads(run("inspect", folder, "--json").stdout)
+    assert (found["description"], found["identity"]["format"]) == ("a model of Stable Diffusion 1", "folder")
+    assert "a model of Stable Diffusion 1" in run("inspect", folder).stdout
+
+
+class Harm:
+    """A pickle that would print if it were run."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("harm",)
+
+
+def test_a_pickle_that_would_run_something_is_told_and_not_run(run: Run, here: Path) -> None:
+    (here / "bad.ckpt").write_bytes(pickle.dumps(Harm(), 2))
+    page = run("inspect", "bad.ckpt")
+    assert page.code == 0
+    assert "harm" not in page.stdout
+    assert "Problem: " in page.stderr
+    assert "nothing was run" in page.stderr
+    assert json.loads(run("inspect", "bad.ckpt", "--json").stdout)["kind"] == "pickle"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["absent.safetensors"], ["absent.safetensors", "does not exist"]),
+        (["."], ["neither model.json nor model_index.json nor config.json"]),
+        (["short.safetensors"], ["short.safetensors", "truncated"]),
+        (["hub:fox"], ["hub:owner/name"]),
+    ],
+)
+def test_inspect_refuses_what_cannot_be_read(run: Run, here: Path, arguments: list[str], words: list[str]) -> None:
+    (here / "short.safetensors").write_bytes(b"\x20" + b"\0" * 7 + b"{}")
+    for more in ([], ["--json"]):
+        outcome = run("inspect", *arguments, *more)
+        assert outcome.code == 2
+        assert all(word in outcome.sentence for word in words), outcome.sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["absent.safetensors", "out"], ["absent.safetensors", "does not exist"]),
+        (["MODEL", "out", "--dtype", "fp17"], ["'fp17'", "fp16"]),
+        (["MODEL", "out.ckpt"], ["out.ckpt", ".safetensors"]),
+        (["MODEL", "full"], ["full", "choose another name"]),
+        (["MODEL", "out", "--ema"], ["averaged copies", "load it without"]),
+        (["MODEL", "out", "--variant", "fp8"], ["fp8"]),
+        (["MODEL/vae", "out"], ["an autoencoder", "whole models"]),
+    ],
+)
+def test_convert_refuses_and_writes_nothing(
+    run: Run, here: Path, folder: Path, arguments: list[str], words: list[str]
+) -> None:
+    (here / "full").mkdir()
+    (here / "full" / "mine.txt").write_text("mine")
+    outcome = run("convert", *(argument.replace("MODEL", str(folder)) for argument in arguments))
+    assert outcome.code == 2
+    assert all(word in outcome.sentence for word in words), outcome.sentence
+    assert [path.name for path in here.rglob("*")] == ["full", "mine.txt"]

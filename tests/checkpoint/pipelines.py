@@ -12,16 +12,22 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 Shape = Literal["sd1", "sd2", "sdxl"]
-VOCABULARY = 60
+VOCABULARY, CLIP_VOCABULARY = 60, 49408
 
 
 def write_pipeline(
-    folder: Path, shape: Shape, *, prediction: str = "epsilon", shards: bool = False, **save: Any
+    folder: Path,
+    shape: Shape,
+    *,
+    prediction: str = "epsilon",
+    shards: bool = False,
+    vocabulary: int = VOCABULARY,
+    **save: Any,
 ) -> Path:
-    """The folder, with a pipeline of this family's shape in it."""
+    """The folder, with a pipeline of this family's shape in it; without tokenizers."""
     with torch.random.fork_rng():
         torch.manual_seed(11)
-        texts = text_encoders(shape)
+        texts = text_encoders(shape, vocabulary)
         pipeline: Any = StableDiffusionXLPipeline if shape == "sdxl" else StableDiffusionPipeline
         more: dict[str, Any] = (
             {"text_encoder_2": texts[1], "tokenizer_2": None}
@@ -29,7 +35,15 @@ def write_pipeline(
             else {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         )
         make: Any = DDIMScheduler
-        scheduler = make(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction)
+        scheduler = make(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            prediction_type=prediction,
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+        )
         made = pipeline(
             unet=unet(shape), vae=vae(shape), text_encoder=texts[0], tokenizer=None, scheduler=scheduler, **more
         )
@@ -78,10 +92,10 @@ def vae(shape: Shape, **changes: Any) -> Any:
     return make(**settings | changes).eval()
 
 
-def text_encoders(shape: Shape) -> list[Any]:
+def text_encoders(shape: Shape, vocabulary: int = VOCABULARY) -> list[Any]:
     """The text encoders of transformers."""
-    small = _text(width=64, act="quick_gelu")
-    large = _text(width=128, act="gelu")
+    small = _text(width=64, act="quick_gelu", vocabulary=vocabulary)
+    large = _text(width=128, act="gelu", vocabulary=vocabulary)
     if shape == "sd1":
         return [CLIPTextModel(small).eval()]
     if shape == "sd2":
@@ -89,18 +103,18 @@ def text_encoders(shape: Shape) -> list[Any]:
     return [CLIPTextModel(small).eval(), CLIPTextModelWithProjection(large).eval()]
 
 
-def _text(*, width: int, act: str) -> CLIPTextConfig:
+def _text(*, width: int, act: str, vocabulary: int) -> CLIPTextConfig:
     make: Any = CLIPTextConfig
     return make(
         hidden_size=width,
         intermediate_size=4 * width,
         num_hidden_layers=2,
         num_attention_heads=2,
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         max_position_embeddings=20,
         hidden_act=act,
         projection_dim=width,
-        bos_token_id=VOCABULARY - 2,
-        eos_token_id=VOCABULARY - 1,
+        bos_token_id=vocabulary - 2,
+        eos_token_id=vocabulary - 1,
         pad_token_id=1,
     )

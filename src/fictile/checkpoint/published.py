@@ -60,6 +60,12 @@ def load_published(name: str | PathLike[str] | Checkpoint) -> Parts:
 
 def _check(identity: Identity, where: str) -> None:
     """Raises RequestError for what cannot draw from a text alone."""
+    if identity.kind in ("autoencoder", "text encoder"):
+        raise RequestError(
+            f"{where} is {identity.title}, one part of a model; give the whole model, a file or a folder of diffusers."
+        )
+    if identity.family in TEXT_FAMILIES and identity.prediction not in PREDICTIONS:
+        raise RequestError(f"{where} predicts something unknown to Fictile; give a model that predicts eps or v.")
     if identity.family not in TEXT_FAMILIES or not identity.supported:
         known = "Stable Diffusion 1, 2 and XL, SSD-1B and Vega"
         raise RequestError(f"{where} is {identity.title}, which Fictile does not draw with yet; give one of {known}.")
@@ -70,10 +76,9 @@ def _check(identity: Identity, where: str) -> None:
         )
     if identity.missing:
         raise RequestError(
-            f"{where} lacks {' and '.join(identity.missing)}; give the whole model, a file or a folder of diffusers."
+            f"{where} lacks its {' and its '.join(identity.missing)}; "
+            "give the whole model, a file or a folder of diffusers."
         )
-    if identity.prediction not in PREDICTIONS:
-        raise RequestError(f"{where} predicts something unknown to Fictile; give a model that predicts eps or v.")
 
 
 def _conditioner(loaded: LoadedCheckpoint) -> CLIPConditioner:

@@ -38,7 +38,7 @@ def test_the_space_is_named_after_its_encoder(model: Model) -> None:
 
 
 def test_it_draws_the_golden_fox(model: Model) -> None:
-    """Another machine may round otherwise: the golden picture was made on an AVX-512 CPU."""
+    """Another machine may round otherwise: the golden picture was made on an AVX2 CPU."""
     (fox,) = model.generate("a fox", seed=0, steps=8)
     error = (fox.pixels - load_picture(GOLDEN).pixels).square().mean()
     assert 10 * torch.log10(4 / error) > 40  # decibels

@@ -26,7 +26,13 @@ def write_pipeline(
             else {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         )
         scheduler = DDIMScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            prediction_type=prediction,
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
         )
         made = pipeline(
             unet=unet(shape), vae=vae(shape), text_encoder=texts[0], tokenizer=None, scheduler=scheduler, **more

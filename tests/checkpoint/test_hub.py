@@ -4,9 +4,10 @@ import json
 import socket
 from pathlib import Path
 from typing import NoReturn
+from unittest.mock import MagicMock
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, errors
 
 from fictile.checkpoint.hub import resolve, wanted
 from fictile.errors import FictileError, RequestError
@@ -74,7 +75,8 @@ def test_a_file_in_the_cache_is_taken_from_it(hub: Path) -> None:
 
 
 def test_a_whole_pipeline_in_the_cache_is_taken_from_it(hub: Path) -> None:
-    assert resolve("hub:someone/model") == cached(hub, "someone/model", **PIPELINE)
+    snapshot = cached(hub, "someone/model", **PIPELINE)
+    assert resolve("hub:someone/model") == snapshot
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,15 @@ def test_a_pipeline_that_lacks_a_shard_is_not_whole(hub: Path) -> None:
 
 def test_what_is_not_in_the_cache_is_a_mistake_when_the_network_was_forbidden(hub: Path) -> None:
     with pytest.raises(RequestError, match=r"hub:no/where/a.safetensors is not in the cache.*download it first"):
+        resolve("hub:no/where/a.safetensors")
+
+
+def test_what_the_hub_does_not_have_is_a_mistake(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object, **__: object) -> NoReturn:
+        raise errors.RepositoryNotFoundError("401", response=MagicMock())
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", absent)
+    with pytest.raises(RequestError, match=r"hub:no/where/a.safetensors is not on the hub, or not open to you"):
         resolve("hub:no/where/a.safetensors")
 
 

@@ -324,6 +324,7 @@ def test_what_is_no_model_is_named(name: str) -> None:
     assert (found.kind, found.title, found.supported) == (kind, title, False)
     (sentence,) = found.problems
     assert sentence.startswith("model.safetensors ")
+    assert "; give a checkpoint" in sentence or "; give the checkpoint" in sentence
 
 
 def test_sizes_that_nobody_published_are_said_to_be_so() -> None:

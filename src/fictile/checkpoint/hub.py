@@ -29,8 +29,9 @@ def resolve(name: str | PathLike[str]) -> Path:
         return Path(name)
     owner, _, rest = text.removeprefix(HUB).partition("/")
     model, _, file = rest.partition("/")
+    no_name = f"{text!r} names nothing on the hub; write hub:owner/name or hub:owner/name/file."
     if not (owner and model) or ".." in rest.split("/"):
-        raise RequestError(f"{text!r} names nothing on the hub; write hub:owner/name or hub:owner/name/file.")
+        raise RequestError(no_name)
     try:
         from huggingface_hub import errors
     except ImportError:
@@ -39,11 +40,14 @@ def resolve(name: str | PathLike[str]) -> Path:
         ) from None
     try:
         return _file(f"{owner}/{model}", file) if file else _folder(f"{owner}/{model}")
-    except (errors.RepositoryNotFoundError, errors.EntryNotFoundError, errors.RevisionNotFoundError):
-        raise RequestError(
-            f"{text} is not on the hub, or not open to you; check the name, or log in with `hf auth login`."
-        ) from None
-    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as error:
+    except errors.HFValidationError:
+        raise RequestError(no_name) from None
+    except (errors.EntryNotFoundError, OSError) as error:  # an answer of the hub or of the network is an OSError
+        absent = (errors.RepositoryNotFoundError, errors.EntryNotFoundError, errors.RevisionNotFoundError)
+        if isinstance(error, absent) and not isinstance(error, errors.LocalEntryNotFoundError):
+            raise RequestError(
+                f"{text} is not on the hub, or not open to you; check the name, or log in with `hf auth login`."
+            ) from None
         if environ.get("HF_HUB_OFFLINE"):
             raise RequestError(f"{text} is not in the cache, and HF_HUB_OFFLINE is set; download it first.") from None
         reason = str(error).partition("\n")[0]

@@ -18,34 +18,34 @@ class OtherKind:
 
 
 LORA = OtherKind(
-    kind="lora", title="a LoRA", advice="it changes a model and is none: give the checkpoint that it was made for"
+    kind="lora", title="a LoRA", advice="it changes a model and is none; give the checkpoint that it was made for"
 )
 CONTROLNET = OtherKind(
     kind="controlnet",
     title="a ControlNet",
-    advice="it steers a model and is none: give the checkpoint that it was made for",
+    advice="it steers a model and is none; give the checkpoint that it was made for",
 )
 ADAPTER = OtherKind(
-    kind="adapter", title="an adapter", advice="it steers a model and is none: give the checkpoint that it was made for"
+    kind="adapter", title="an adapter", advice="it steers a model and is none; give the checkpoint that it was made for"
 )
 EMBEDDING = OtherKind(
     kind="embedding",
     title="an embedding (textual inversion)",
-    advice="it is a word of a prompt and no model: give the checkpoint that it was made for",
+    advice="it is a word of a prompt and no model; give the checkpoint that it was made for",
 )
 TINY = OtherKind(
     kind="tiny autoencoder",
     title="a tiny autoencoder",
-    advice="it decodes the latents of a model: give the checkpoint that makes them",
+    advice="it decodes the latents of a model; give the checkpoint that makes them",
 )
 UPSCALER = OtherKind(
-    kind="upscaler", title="an upscaler", advice="it enlarges finished pictures and is no latent diffusion model"
+    kind="upscaler", title="an upscaler", advice="it enlarges finished pictures and is no model; give a checkpoint"
 )
 T5 = OtherKind(
-    kind="text encoder", title="a T5 text encoder", advice="it is one part of a larger model: give the checkpoint"
+    kind="text encoder", title="a T5 text encoder", advice="it is one part of a larger model; give the checkpoint"
 )
 VISION = OtherKind(
-    kind="image encoder", title="an image encoder", advice="it is one part of a larger model: give the checkpoint"
+    kind="image encoder", title="an image encoder", advice="it is one part of a larger model; give the checkpoint"
 )
 
 # A pattern that names of this kind have, and how many of them make it sure.

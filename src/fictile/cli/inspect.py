@@ -43,9 +43,7 @@ def inspect(
     if json:
         write_json(_without_empty({**asdict(found), "about": about}))
         return
-    rows = _rows(found)
-    if found.identity:
-        rows |= _model_rows(found.identity)
+    rows = _what(found) | (_model_rows(found.identity) if found.identity else {}) | _numbers(found)
     write_table({name: value for name, value in rows.items() if value not in (None, "")})
     if found.networks:
         write_columns(
@@ -63,19 +61,19 @@ def inspect(
         say(f"Problem: {problem}", style="red")
 
 
-def _rows(found: "Inspection") -> dict[str, object]:
-    sides = (found.width, found.height)
+def _what(found: "Inspection") -> dict[str, object]:
+    return {"path": found.path, "kind": found.kind, "description": found.description}
+
+
+def _numbers(found: "Inspection") -> dict[str, object]:
     return {
-        "path": found.path,
-        "kind": found.kind,
-        "description": found.description,
-        "size": f"{found.size:,} bytes",
-        "width": sides[0],
-        "height": sides[1],
-        "sha256": found.sha256,
+        "width": found.width,
+        "height": found.height,
         "parameters": None if found.parameters is None else f"{found.parameters:,}",
         "dtype": found.dtype,
         "space": found.space,
+        "size": f"{found.size:,} bytes" + (f" ({found.size / 1e9:.2f} GB)" if found.size >= 1e8 else ""),
+        "sha256": found.sha256,
     }
 
 

@@ -37,13 +37,14 @@ def write_table(rows: Mapping[str, object], title: str | None = None) -> None:
 
 
 def write_columns(names: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
-    """Several things of a kind for people, on stdout: a line each, under the names of its columns."""
+    """Several things of a kind for people, on stdout: a line each, in columns with names; numbers to the right."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        *names, title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
-    )
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    for index, name in enumerate(names):
+        numbers = all(str(row[index]).replace(",", "").isdecimal() for row in rows)
+        table.add_column(name, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
     Console(highlight=False).print(table)

@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 Shape = Literal["sd1", "sd2", "sdxl"]
+Predicted = Literal["epsilon", "v_prediction", "sample"]
 VOCABULARY, CLIP_VOCABULARY = 60, 49408
 
 
@@ -16,7 +20,7 @@ def write_pipeline(
     folder: Path,
     shape: Shape,
     *,
-    prediction: str = "epsilon",
+    prediction: Predicted = "epsilon",
     shards: bool = False,
     vocabulary: int = VOCABULARY,
     **save: Any,

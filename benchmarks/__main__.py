@@ -10,19 +10,22 @@ from rich.console import Console
 
 from benchmarks.cases import CASES, FULL, QUICK
 from benchmarks.contest import TOLERANCE, Outcome, Unequal, hold
+from benchmarks.loading import CASE as LOADING
+from benchmarks.loading import hold_loads
 from benchmarks.machine import this_machine
 from benchmarks.report import markdown, publish, show, write_json
 from fictile.errors import FictileError, RequestError
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+NAMES = [*CASES, LOADING]
 QUIET = 0.3  # processes beside us
 
 console = Console(stderr=True)
 
 
 def main(
-    cases: Annotated[str, typer.Option(help=f"Which of {', '.join(CASES)}; several with commas.")] = ",".join(CASES),
+    cases: Annotated[str, typer.Option(help=f"Which of {', '.join(NAMES)}; several with commas.")] = ",".join(NAMES),
     precisions: Annotated[str, typer.Option(help="float32, bf16, or both with a comma.")] = "float32,bf16",
     rounds: Annotated[int, typer.Option(min=1, help="How often each side runs, after two runs to warm up.")] = 7,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch, on both sides.")] = None,
@@ -37,7 +40,7 @@ def main(
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        measure(chosen(cases, [*CASES]), chosen(precisions, [*TOLERANCE]), rounds, model, quick=quick, to_docs=to_docs)
+        measure(chosen(cases, NAMES), chosen(precisions, [*TOLERANCE]), rounds, model, quick=quick, to_docs=to_docs)
     except (Unequal, FictileError) as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(2 if isinstance(error, RequestError) else 1) from error
@@ -54,7 +57,11 @@ def measure(
     for case in cases:
         for precision in precisions:
             console.print(f"{case} in {precision}...")
-            outcomes.append(hold(CASES[case](precision, QUICK if quick else FULL, model), rounds))
+            scale = QUICK if quick else FULL
+            if case == LOADING:
+                outcomes.append(hold_loads(precision, scale, rounds))
+            else:
+                outcomes.append(hold(CASES[case](precision, scale, model), rounds))
             gc.collect()  # the networks of this contest go before the next ones come
     show(machine, outcomes)
     if quick:

@@ -12,6 +12,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 Shape = Literal["sd1", "sd2", "sdxl"]
+Predicted = Literal["epsilon", "v_prediction", "sample"]
 VOCABULARY, CLIP_VOCABULARY = 60, 49408
 
 
@@ -19,7 +20,7 @@ def write_pipeline(
     folder: Path,
     shape: Shape,
     *,
-    prediction: str = "epsilon",
+    prediction: Predicted = "epsilon",
     shards: bool = False,
     vocabulary: int = VOCABULARY,
     **save: Any,

@@ -23,6 +23,7 @@ from fictile.checkpoint.shapes import Naming, convention
 from fictile.checkpoint.write import Entry, write_safetensors
 from fictile.errors import RequestError
 from fictile.files import made_folder, written_whole
+from fictile.text import TEXT_FAMILIES, TextSpec, clip_tokenizer
 
 VERSION = 1  # of what we write under KEY
 SINGLE = ".safetensors"
@@ -37,6 +38,7 @@ PASSED_ON: Mapping[str, tuple[str, str]] = {
     "tokenizer": ("transformers", "CLIPTokenizer"),
     "tokenizer_2": ("transformers", "CLIPTokenizer"),
 }
+TOKENIZER_OF: Mapping[Role, str] = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ def convert(
     Every tensor keeps its type and its bytes; with `dtype`, all become that. Quantised ones become float32. The single
     file carries ModelSpec metadata (https://github.com/Stability-AI/ModelSpec) and, under "fictile", the specs, the
     normalisation and the latent space. A folder gets the `tokenizers` (component to folder) that are given, or those
-    of the folder that it was made from.
+    of the folder that it was made from; where there are none, CLIP's, for text encoders of its vocabulary.
 
     Raises RequestError when the checkpoint is no whole Stable Diffusion, does not fit together, a value does not fit
     the type, or `out` cannot be written to.
@@ -103,24 +105,33 @@ def _to_folder(
 ) -> Converted:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RequestError(f"{out} is there already and not an empty folder; choose another name.")
-    given = dict(tokenizers or {name: checkpoint.path / name for name in PASSED_ON})
-    given = {name: path for name, path in given.items() if path.is_dir()}
     files: list[Path] = []
     for role, part in checkpoint.parts.items():
         folder = made_folder(out / role)
         _write_json(folder / "config.json", component_config(part, checkpoint.normalisation, family))
         files.append(folder / WEIGHTS[role])
         write_safetensors(files[-1], _entries(part, plain, "", dtype), {"format": "pt"})
-    for name, path in given.items():
-        copytree(path, out / name)
+    made = _tokenizers(checkpoint, family, out, tokenizers or {name: checkpoint.path / name for name in PASSED_ON})
     made_folder(out / "scheduler")
     _write_json(out / "scheduler" / "scheduler_config.json", scheduler_config(checkpoint.identity, checkpoint.schedule))
-    others = {name: PASSED_ON[name] for name in given} | {"scheduler": ("diffusers", "DDIMScheduler")}
+    others = {name: PASSED_ON[name] for name in made} | {"scheduler": ("diffusers", "DDIMScheduler")}
     _write_json(out / INDEX, pipeline_index(checkpoint.parts, checkpoint.identity, others))
-    lacking = (
-        () if given else ("No tokenizer was at hand; copy the folders tokenizer and tokenizer_2 of a like model.",)
-    )
+    lacking = () if made else ("No tokenizer was at hand; copy the folders tokenizer and tokenizer_2 of a like model.",)
     return Converted(path=out, files=tuple(files), notes=_notes(checkpoint) + lacking)
+
+
+def _tokenizers(checkpoint: Checkpoint, family: Family, out: Path, given: Mapping[str, Path]) -> list[str]:
+    """Put the tokenizers into the folder; the names of their components."""
+    made = [name for name, path in given.items() if path.is_dir()]
+    for name in made:
+        copytree(given[name], out / name)
+    for role, pad in zip(_text_roles(family), TEXT_FAMILIES[family].pads, strict=True):
+        name, part = TOKENIZER_OF[role], checkpoint.parts.get(role)
+        known = part and isinstance(part.spec, TextSpec) and part.spec.vocabulary == clip_tokenizer().vocabulary
+        if known and name not in made:
+            clip_tokenizer().save_diffusers(out / name, pad)
+            made.append(name)
+    return made
 
 
 def metadata(checkpoint: Checkpoint, facts: FamilyFacts, title: str) -> dict[str, str]:

@@ -68,7 +68,7 @@ REFUSED: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
     ),
     "LoRA": (
         lambda _: {"lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": torch.zeros(8, 4)},
-        " is a LoRA: it changes a model and is none: give the checkpoint that it was made for.",
+        " is a LoRA: it changes a model and is none; give the checkpoint that it was made for.",
     ),
     "FLUX": (
         lambda _: {

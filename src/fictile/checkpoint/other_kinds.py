@@ -36,7 +36,7 @@ EMBEDDING = OtherKind(
 TINY = OtherKind(
     kind="tiny autoencoder",
     title="a tiny autoencoder",
-    advice="it decodes the latents of a model; give the checkpoint that makes them",
+    advice="it stands in for the autoencoder of a model; give the checkpoint that draws",
 )
 UPSCALER = OtherKind(
     kind="upscaler", title="an upscaler", advice="it enlarges finished pictures and is no model; give a checkpoint"

@@ -8,10 +8,9 @@ from pathlib import Path
 from fictile.checkpoint.checkpoint import Checkpoint, LoadedCheckpoint, load_checkpoint, open_checkpoint
 from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.folder import MODEL, Defaults, Hashes, Parts, load_model
-from fictile.checkpoint.hub import HUB
+from fictile.checkpoint.hub import HUB, INDEX
 from fictile.checkpoint.identify import Identity
 from fictile.checkpoint.parts import Role
-from fictile.checkpoint.pipeline import INDEX
 from fictile.denoiser import Denoiser
 from fictile.errors import RequestError
 from fictile.schedule import Prediction

@@ -199,7 +199,7 @@ class Model:
         if recipe.model_hash is None or recipe.model_hash != here:
             raise RequestError(
                 f"The recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
-                f"{self.name} with hash {(here or 'none')[:10]} is loaded; load the folder of that model."
+                f"{self.name} with hash {(here or 'none')[:10]} is loaded; load that model."
             )
         given = load_picture(init) if isinstance(init, str | Path) else init
         _check_init(recipe.init, given)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.checkpoint.pipelines import CLIP_VOCABULARY, Predicted, Shape, write_
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from fictile.checkpoint import convert, open_checkpoint
+from fictile.checkpoint import convert, load_published, open_checkpoint
 from fictile.checkpoint.write import HASH
 from fictile.errors import RequestError
 from fictile.text import TEXT_FAMILIES, clip_tokenizer
@@ -173,6 +174,46 @@ def test_a_value_that_the_type_cannot_hold_is_refused_and_nothing_is_left(small:
     with pytest.raises(RequestError, match=r"quant_conv.bias has values that float16 cannot hold \(largest 1e\+06\)"):
         convert(open_checkpoint(tmp_path / "large.safetensors"), tmp_path / "half.safetensors", dtype=torch.float16)
     assert not (tmp_path / "half.safetensors").exists()
+    with pytest.raises(RequestError, match="float16 cannot hold"):
+        convert(open_checkpoint(tmp_path / "large.safetensors"), tmp_path / "half", dtype=torch.float16)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.safetensors", "large.safetensors"}
+
+
+def scheduled(small: Path, folder: Path, **changes: Any) -> Path:
+    """A copy of the folder whose scheduler says something else."""
+    copytree(small, folder)
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return folder
+
+
+def test_the_noise_that_a_model_was_trained_on_goes_along(small: Path, tmp_path: Path) -> None:
+    settings = {"rescale_betas_zero_snr": True, "beta_end": 0.013, "prediction_type": "v_prediction"}
+    before = open_checkpoint(scheduled(small, tmp_path / "folder", **settings))
+    assert (before.schedule.zero_terminal_snr, before.schedule.beta_end) == (True, 0.013)
+    convert(before, tmp_path / "single.safetensors")
+    after = open_checkpoint(tmp_path / "single.safetensors")
+    assert after.schedule == before.schedule
+    assert (after.identity.prediction, after.identity.zero_terminal_snr) == ("v", True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"_class_name": "EDMDPMSolverMultistepScheduler", "sigma_data": 0.5},
+        {"_class_name": "FlowMatchEulerDiscreteScheduler"},
+        {"prediction_type": "flow_prediction"},
+        {"prediction_type": "sample"},
+    ],
+)
+def test_noise_of_another_kind_is_neither_converted_nor_drawn_with(
+    small: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    folder = scheduled(small, tmp_path / "folder", **changes)
+    with pytest.raises(RequestError, match="predicts neither eps nor v"):
+        convert(open_checkpoint(folder), tmp_path / "single.safetensors")
+    with pytest.raises(RequestError, match="predicts"):
+        load_published(folder)
 
 
 def test_no_tokenizer_is_made_for_another_vocabulary(small: Path, tmp_path: Path) -> None:

@@ -101,6 +101,22 @@ def test_what_is_not_in_the_cache_is_a_mistake_when_the_network_was_forbidden(hu
         resolve("hub:no/where/a.safetensors")
 
 
+def test_a_hub_that_cannot_be_reached_is_no_mistake_of_the_user(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client under the library raises errors of its own, which are no OSError."""
+
+    class Unreachable(errors.HfHubHTTPError.__mro__[1]):  # pyright: ignore[reportUntypedBaseClass]
+        pass
+
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise Unreachable("no route to host")
+
+    assert not issubclass(Unreachable, OSError)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", broken)
+    with pytest.raises(FictileError, match=r"hub:no/where could not be downloaded \(no route to host\)"):
+        resolve("hub:no/where")
+
+
 def test_what_the_hub_does_not_have_is_a_mistake(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(*_: object, **__: object) -> NoReturn:
         raise errors.RepositoryNotFoundError("401", response=MagicMock())

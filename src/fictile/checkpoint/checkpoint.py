@@ -87,7 +87,12 @@ def open_checkpoint(name: str | PathLike[str], *, variant: str | None = None, em
         if not identity.ema or "unet" not in parts:
             raise RequestError(f"{path} has no averaged copy of its U-Net (model_ema); load it without.")
         parts = averaged(parts, weights)
-    normalisation, space = _units(identity, parts, own_words(weights.metadata), str(path))
+    words = own_words(weights.metadata)
+    schedule = DDPM(zero_terminal_snr=identity.zero_terminal_snr)
+    if isinstance(words.get("schedule"), dict):
+        schedule = from_json(DDPM, words["schedule"], f"the noise schedule in {path}")
+        identity = replace(identity, zero_terminal_snr=schedule.zero_terminal_snr)
+    normalisation, space = _units(identity, parts, words, str(path))
     return Checkpoint(
         path=path,
         identity=identity,
@@ -95,7 +100,7 @@ def open_checkpoint(name: str | PathLike[str], *, variant: str | None = None, em
         files=weights.files,
         size=weights.size,
         metadata=weights.metadata,
-        schedule=DDPM(zero_terminal_snr=identity.zero_terminal_snr),
+        schedule=schedule,
         normalisation=normalisation,
         space=space,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 
 import torch
 
@@ -27,6 +27,7 @@ from fictile.text import TEXT_FAMILIES, TextSpec, clip_tokenizer
 
 VERSION = 1  # of what we write under KEY
 SINGLE = ".safetensors"
+MODELSPEC_PREDICTIONS: Mapping[str | None, str] = {"eps": "epsilon", "v": "v"}
 WEIGHTS: Mapping[Role, str] = {
     "unet": "diffusion_pytorch_model.safetensors",
     "vae": "diffusion_pytorch_model.safetensors",
@@ -71,12 +72,21 @@ def convert(
     identity, out = checkpoint.identity, Path(out)
     if identity.problems:
         raise RequestError(identity.problems[0])
+    drawn = "unet" in checkpoint.parts and identity.family in FAMILIES
+    if drawn and identity.prediction not in MODELSPEC_PREDICTIONS:
+        raise RequestError(
+            f"{checkpoint.path} predicts neither eps nor v, which is all that single files and their readers know; "
+            "keep it as it is."
+        )
     facts = FAMILIES.get(identity.family) if identity.family else None
     if facts is None or identity.family is None or "unet" not in checkpoint.parts or not identity.supported:
         raise RequestError(
             f"{checkpoint.path} is {identity.title}, but only whole models of Stable Diffusion 1, 2 and XL can be "
             "converted; give one of these."
         )
+    for part in checkpoint.parts.values():
+        if problem := part.problem():
+            raise RequestError(problem)
     if out.suffix.lower() == SINGLE:
         return _to_single(checkpoint, facts, out, dtype, title or out.stem)
     if out.suffix.lower() in (".ckpt", ".pt", ".pth", ".bin", ".gguf"):
@@ -94,6 +104,11 @@ def _to_single(
     }  # pyright: ignore[reportAssignmentType] - zip forgets which strings are namings
     entries: list[Entry] = []
     for role, part in checkpoint.parts.items():
+        if role not in places:
+            raise RequestError(
+                f"{checkpoint.path} has a {part.label} that a single file of its family has no place for; "
+                "keep it as a folder."
+            )
         prefix, naming = places[role]
         entries += _entries(part, convention(naming, part.spec), prefix, dtype)
     write_safetensors(out, entries, metadata(checkpoint, facts, title), hashed=True)
@@ -105,19 +120,33 @@ def _to_folder(
 ) -> Converted:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RequestError(f"{out} is there already and not an empty folder; choose another name.")
-    files: list[Path] = []
+    draft = out.with_name(out.name + ".unfinished")
+    try:
+        notes = _fill_folder(checkpoint, family, draft, dtype, tokenizers)
+        if out.exists():
+            out.rmdir()
+        draft.replace(out)
+    except BaseException:  # Ctrl-C too: a folder appears whole or not at all
+        rmtree(draft, ignore_errors=True)
+        raise
+    return Converted(path=out, files=tuple(out / role / WEIGHTS[role] for role in checkpoint.parts), notes=notes)
+
+
+def _fill_folder(
+    checkpoint: Checkpoint, family: Family, out: Path, dtype: torch.dtype | None, tokenizers: Mapping[str, Path] | None
+) -> tuple[str, ...]:
+    """Write everything into the folder; what a user should know of it."""
     for role, part in checkpoint.parts.items():
         folder = made_folder(out / role)
         _write_json(folder / "config.json", component_config(part, checkpoint.normalisation, family))
-        files.append(folder / WEIGHTS[role])
-        write_safetensors(files[-1], _entries(part, plain, "", dtype), {"format": "pt"})
+        write_safetensors(folder / WEIGHTS[role], _entries(part, plain, "", dtype), {"format": "pt"})
     made = _tokenizers(checkpoint, family, out, tokenizers or {name: checkpoint.path / name for name in PASSED_ON})
     made_folder(out / "scheduler")
     _write_json(out / "scheduler" / "scheduler_config.json", scheduler_config(checkpoint.identity, checkpoint.schedule))
     others = {name: PASSED_ON[name] for name in made} | {"scheduler": ("diffusers", "DDIMScheduler")}
     _write_json(out / INDEX, pipeline_index(checkpoint.parts, checkpoint.identity, others))
     lacking = () if made else ("No tokenizer was at hand; copy the folders tokenizer and tokenizer_2 of a like model.",)
-    return Converted(path=out, files=tuple(files), notes=_notes(checkpoint) + lacking)
+    return _notes(checkpoint) + lacking
 
 
 def _tokenizers(checkpoint: Checkpoint, family: Family, out: Path, given: Mapping[str, Path]) -> list[str]:
@@ -162,7 +191,7 @@ def metadata(checkpoint: Checkpoint, facts: FamilyFacts, title: str) -> dict[str
         else "https://github.com/CompVis/stable-diffusion",
         "modelspec.title": title,
         "modelspec.resolution": f"{side}x{side}",
-        "modelspec.prediction_type": "v" if identity.prediction == "v" else "epsilon",
+        "modelspec.prediction_type": MODELSPEC_PREDICTIONS[identity.prediction],
         KEY: json.dumps({name: value for name, value in own.items() if value is not None}),
     }
 

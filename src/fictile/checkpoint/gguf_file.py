@@ -47,7 +47,14 @@ def open_gguf(path: Path) -> Weights:
         tensor = tensors[name]
         if tensor.tensor_type.name in ("F64", "F32", "F16"):
             return torch.tensor(tensor.data).reshape(shape(name))
-        return torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy()).float().reshape(shape(name))
+        try:
+            plain = dequantize(tensor.data, tensor.tensor_type)
+        except NotImplementedError:
+            raise RequestError(
+                f"{name} in {path} is of the type {tensor.tensor_type.name}, which the gguf library cannot decode; "
+                "give the model in another type."
+            ) from None
+        return torch.from_numpy(plain.copy()).float().reshape(shape(name))
 
     plain = {name: str(field.contents()) for name, field in fields.items() if len(field.data) == 1}
     return Weights(

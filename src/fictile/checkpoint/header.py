@@ -121,13 +121,13 @@ _REFUSALS: dict[FileKind, str] = {
     "empty": "is empty (0 bytes); copy or download it again",
     "pickle": (
         "is a Python pickle, which can run any code when it is opened, but a safetensors file was expected; "
-        "make one of it with `fictile convert`"
+        "give one that Fictile saved"
     ),
     "git-lfs pointer": (
         "is a Git LFS pointer, a note of three lines in place of the file; run `git lfs pull` or download the file"
     ),
     "web page": "is a web page that was saved in place of the file; download the file itself",
-    "gguf": "is a GGUF file, but a safetensors file was expected; make one of it with `fictile convert`",
+    "gguf": "is a GGUF file, but a safetensors file was expected; give one that Fictile saved",
     "picture": "is a picture, but a safetensors file was expected; give a weight file",
     "unknown": "is no safetensors file, and nothing else that Fictile knows; give a .safetensors file",
 }

@@ -42,7 +42,7 @@ def resolve(name: str | PathLike[str]) -> Path:
         return _file(f"{owner}/{model}", file) if file else _folder(f"{owner}/{model}")
     except errors.HFValidationError:
         raise RequestError(no_name) from None
-    except (errors.EntryNotFoundError, OSError) as error:  # an answer of the hub or of the network is an OSError
+    except (errors.EntryNotFoundError, OSError, getattr(errors, "HTTPError", OSError)) as error:  # the network's too
         absent = (errors.RepositoryNotFoundError, errors.EntryNotFoundError, errors.RevisionNotFoundError)
         if isinstance(error, absent) and not isinstance(error, errors.LocalEntryNotFoundError):
             raise RequestError(

@@ -33,7 +33,9 @@ BESIDE = frozenset((
 ))  # fmt: skip
 
 # Tensors that hold nothing a network needs: counters, CLIP's temperature and mask.
-_IGNORED = re.compile(r"(.*\.)?(position_ids|logit_scale|attn_mask|num_batches_tracked)|loss\..*|model_ema\..*")
+_IGNORED = re.compile(
+    r"(.*\.)?(position_ids|logit_scale|attn_mask|num_batches_tracked)|loss\..*|model_ema\..*|bn\.running_(mean|var)"
+)
 # The last layer and the projection of Stable Diffusion 2's text encoder, which nothing reads.
 _UNREAD = re.compile(r"text_projection|transformer\.resblocks\.(?P<layer>\d+)\..*")
 

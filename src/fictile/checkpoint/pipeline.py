@@ -77,7 +77,11 @@ def open_pipeline(folder: Path, variant: str | None = None) -> tuple[Identity, P
     scheduler = _json(folder / SCHEDULER) if (folder / SCHEDULER).is_file() else {}
     said = str(scheduler.get("prediction_type"))
     answer = None
-    if said in NAMES:
+    if "sigma_data" in scheduler or str(scheduler.get("_class_name")).startswith(("EDM", "FlowMatch")):
+        answer = Predicts(None, f"{SCHEDULER} is a {scheduler.get('_class_name')}: noise of another kind.")
+    elif "prediction_type" in scheduler and said not in NAMES:
+        answer = Predicts(None, f"{SCHEDULER} has prediction_type {said!r}, which is not known here.")
+    elif said in NAMES:
         answer = Predicts(
             NAMES[said], f"{SCHEDULER} has prediction_type {said!r}.", scheduler.get("rescale_betas_zero_snr", False)
         )

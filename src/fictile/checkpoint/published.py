@@ -29,6 +29,10 @@ def open_model(name: str | PathLike[str]) -> Parts:
     path = Path(name)
     if str(name).startswith(HUB) or path.is_file() or ((path / INDEX).is_file() and not (path / MODEL).exists()):
         return load_published(name)
+    if not path.exists():
+        raise RequestError(
+            f"{path} does not exist; give a folder of Fictile's or of diffusers, a single file, or hub:owner/name."
+        )
     return load_model(path)
 
 
@@ -45,6 +49,8 @@ def load_published(name: str | PathLike[str] | Checkpoint) -> Parts:
     loaded = load_checkpoint(checkpoint)
     hashes = _hashes(checkpoint)
     title = checkpoint.path.stem if checkpoint.path.is_file() else checkpoint.path.resolve().name
+    if str(name).startswith(HUB):
+        title = str(name).removeprefix(HUB)
     autoencoder = loaded.autoencoder(title, hashes.vae)
     assert loaded.unet is not None, "what lacks a U-Net has been refused"
     return Parts(

@@ -61,7 +61,7 @@ def find_weights(folder: Path, stem: str, variant: str | None = None) -> Weights
     Raises RequestError when there are none.
     """
     pattern = re.compile(
-        rf"{re.escape(stem)}(?:\.(?P<a>\w+))?\.(?P<kind>safetensors|bin)(\.index(?:\.(?P<b>\w+))?\.json)?"
+        rf"(?:pytorch_)?{re.escape(stem)}(?:\.(?P<a>\w+))?\.(?P<kind>safetensors|bin)(\.index(?:\.(?P<b>\w+))?\.json)?"
     )
     found: list[tuple[bool, bool, bool, str]] = []
     for path in folder.iterdir() if folder.is_dir() else ():

@@ -32,7 +32,7 @@ def inspect(
     Kind, size, content hash, parameters, latent space, the spec of a network,
     the recipe of a picture. Of weights: the family and variant of the model,
     what it predicts and how that is known, which networks are there and which
-    are missing. Only headers are read, and nothing in a file is run.
+    are missing. No network is loaded, and nothing in a file is run.
     """
     with Work.shown() as work:
         work.stage("Reading")

@@ -126,7 +126,7 @@ def test_diffusers_opens_the_folder_of_a_single_file_whole(trip: Trip) -> None:
     kind: Any = StableDiffusionXLPipeline if trip.shape == "sdxl" else StableDiffusionPipeline
     more = {} if trip.shape == "sdxl" else {"safety_checker": None, "requires_safety_checker": False}
     pipeline = kind.from_pretrained(trip.back, local_files_only=True, **more)
-    equal_to_the_folder(pipeline, trip)
+    check_equal_to_the_folder(pipeline, trip)
     assert pipeline.scheduler.config.prediction_type == SHAPES[trip.shape]
     for name, pad in zip(("tokenizer", "tokenizer_2"), TEXT_FAMILIES[trip.shape].pads, strict=False):
         tokenizer = getattr(pipeline, name)
@@ -140,10 +140,10 @@ def test_diffusers_opens_the_single_file_offline(trip: Trip) -> None:
     kind: Any = StableDiffusionXLPipeline if trip.shape == "sdxl" else StableDiffusionPipeline
     more = {} if trip.shape == "sdxl" else {"safety_checker": None, "requires_safety_checker": False}
     pipeline = kind.from_single_file(trip.single, config=str(trip.back), local_files_only=True, **more)
-    equal_to_the_folder(pipeline, trip)
+    check_equal_to_the_folder(pipeline, trip)
 
 
-def equal_to_the_folder(pipeline: Any, trip: Trip) -> None:
+def check_equal_to_the_folder(pipeline: Any, trip: Trip) -> None:
     expected = tensors(trip.folder)
     for role in COMPONENTS[: 4 if trip.shape == "sdxl" else 3]:
         state: dict[str, Tensor] = getattr(pipeline, role).state_dict()
@@ -247,3 +247,9 @@ def test_what_cannot_be_converted_is_refused(small: Path, tmp_path: Path) -> Non
         convert(open_checkpoint(small), tmp_path / "model.ckpt")
     with pytest.raises(RequestError, match="is there already and not an empty folder"):
         convert(open_checkpoint(small), small)
+
+
+def test_a_single_file_has_no_variants(small: Path, tmp_path: Path) -> None:
+    convert(open_checkpoint(small), tmp_path / "a.safetensors")
+    with pytest.raises(RequestError, match="is a single file, and variants are in folders of diffusers"):
+        open_checkpoint(tmp_path / "a.safetensors", variant="fp16")

@@ -81,6 +81,8 @@ def open_checkpoint(name: str | PathLike[str], *, variant: str | None = None, em
     path = resolve(name)
     if path.is_dir():
         return _folder(path, variant, ema)
+    if variant:
+        raise RequestError(f"{path} is a single file, and variants are in folders of diffusers; leave {variant!r} out.")
     weights = open_weights(path)
     identity, parts = identified(weights)
     if ema:

@@ -12,11 +12,12 @@ from shutil import copytree, rmtree
 import torch
 
 from fictile.checkpoint.checkpoint import Checkpoint
+from fictile.checkpoint.diffusers import write_config
 from fictile.checkpoint.families import FAMILIES, Family, FamilyFacts
 from fictile.checkpoint.header import DTYPES
 from fictile.checkpoint.hub import INDEX
-from fictile.checkpoint.identify import KEY
 from fictile.checkpoint.keys import Convention, inverse, plain, read_as, write_as
+from fictile.checkpoint.native import KEY
 from fictile.checkpoint.parts import Part, Role
 from fictile.checkpoint.pipeline import component_config, pipeline_index, scheduler_config
 from fictile.checkpoint.shapes import Naming, convention
@@ -138,7 +139,7 @@ def _fill_folder(
     """Write everything into the folder; what a user should know of it."""
     for role, part in checkpoint.parts.items():
         folder = made_folder(out / role)
-        _write_json(folder / "config.json", component_config(part, checkpoint.normalisation, family))
+        write_config(folder, component_config(part, checkpoint.normalisation, family))
         write_safetensors(folder / WEIGHTS[role], _entries(part, plain, "", dtype), {"format": "pt"})
     made = _tokenizers(checkpoint, family, out, tokenizers or {name: checkpoint.path / name for name in PASSED_ON})
     made_folder(out / "scheduler")

@@ -26,6 +26,7 @@ from fictile.checkpoint.families import (
 )
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.header import TensorInfo
+from fictile.checkpoint.native import KEY
 from fictile.checkpoint.other_kinds import CONTROLNET, LORA, OtherKind, adapted_family, other_kind
 from fictile.checkpoint.parts import BESIDE, Part, Role
 from fictile.checkpoint.prediction import Predicts, predicts
@@ -33,8 +34,6 @@ from fictile.checkpoint.shapes import Spec, kl_in, text_in, unet_in
 from fictile.checkpoint.weights import Weights
 from fictile.denoiser import UNetSpec
 from fictile.text import TextSpec
-
-KEY = "fictile"  # of the metadata in which a file of ours says what it is
 
 # Parts of single files that hold networks which are not built here, or copies.
 _BESIDE_UNDER = ("model_ema.", "loss.", "depth_model.", "noise_augmentor.", "embedder.")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from candidates import CANDIDATES, candidates
-from evaluate import Row, read_examples, table
-from measures import augmented, distances, frechet, nearest, overlap, share
+from evaluate import Example, Row, asked, read_examples, table
+from measures import Kept, augmented, distances, frechet, nearest, overlap, share
 from scenes import Cast, Scene
 
 CAST = Cast(
@@ -32,6 +32,33 @@ def test_the_frechet_distance_stands_few_pictures_of_many_features() -> None:
     features = torch.randn(5, 20, generator=torch.Generator().manual_seed(0))
     assert frechet(features, features) == pytest.approx(0, abs=1e-3)
     assert frechet(features, features + 1) == pytest.approx(20_000, rel=1e-3)
+
+
+def test_features_are_computed_once_for_the_same_thing(tmp_path: Path) -> None:
+    calls, kept = list[str](), Kept(tmp_path / "features")
+
+    def computed(name: str) -> torch.Tensor:
+        calls.append(name)
+        return torch.full((2, 3), float(len(calls)))
+
+    first = kept([("a.png", 7)], lambda: computed("a"))
+    again = Kept(tmp_path / "features")([("a.png", 7)], lambda: computed("a"))
+    other = kept([("a.png", 8)], lambda: computed("b"))
+    assert calls == ["a", "b"]
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_most_of_what_is_asked_for_is_in_the_plain_style() -> None:
+    train = [
+        Example(path=Path(f"{n}"), prompt=f"{n}", concept=f"{n}", style=style, weight=weight, scene=None)
+        for style, weight in (("3d", 1.0), ("3d", 0.2), ("noto", 0.25), ("noto", 0.05))
+        for n in range(40)
+    ]
+    found = asked(train, 30)
+    assert len(found) == 30
+    assert [one.style for one in found].count("noto") == 3
+    assert {one.weight for one in found} == {1.0, 0.25}
 
 
 def test_the_nearest_is_found_with_its_distance() -> None:

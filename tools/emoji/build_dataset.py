@@ -29,7 +29,8 @@ Line = dict[str, Any]  # of metadata.jsonl
 HERE = Path(__file__).parent
 SEED = 0  # of all scenes
 HELD_OUT_SCENES = {"beside": 70, "above": 30, "wearing": 20, "holding": 10, "colour": 40, "ground": 30}
-SCENES_WEIGHT = 0.8  # of all scenes together in training, beside all single things together
+SCENES_WEIGHT = 0.5  # of all scenes together in training, beside all single things together
+OTHER_STYLES_WEIGHT = 0.25  # of a picture in a style that is not the plain one, beside the same thing in that
 COLOURS_SEEN_AT = 64  # pixels: enough to tell the colour of a thing
 console = Console(stderr=True)
 
@@ -68,8 +69,9 @@ def build(out: Path, size: int, styles: list[str], cache: Path, *, scenes: int =
     lines: dict[str, list[Line]] = {"train": [], "heldout": []}
     for style in styles:
         art = ART[style](cache)
-        drawn = spread([one for code, one in emoji.items() if code in art.codes], limit)
-        weight = weights(drawn)
+        plain = style == PLAIN_STYLE  # the other styles go without skin tones: how those look, the plain one says
+        drawn = spread([one for code, one in emoji.items() if code in art.codes and (plain or not one.tones)], limit)
+        weight = {code: (1 if plain else OTHER_STYLES_WEIGHT) * share for code, share in weights(drawn).items()}
         for one in track(drawn, f"Drawing {style}", console=console):
             part = "heldout" if one.concept in held_out else "train"
             name = f"{style}-{one.code}.png"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from statistics import mean, median
 from typing import Annotated, Any
@@ -22,15 +23,13 @@ import typer
 from build_dataset import ART, HERE, PLAIN_STYLE, known_cast, known_emoji, read_table, scaled
 from candidates import candidates
 from concepts import Emoji, is_held_out, normal_code
-from jaxtyping import Float
-from measures import Features, Pixels, copy_distance, distances, frechet, nearest, overlap, share
+from measures import Features, Kept, Pixels, copy_distance, distances, frechet, nearest, overlap, share
 from pictures import over_white
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import track
 from scenes import Cast, Scene, draw_scene
 from sheet import draw_sheet
-from torch import Tensor
 
 import fictile
 from fictile.errors import FictileError, RequestError
@@ -40,6 +39,7 @@ from fictile.picture import Picture, from_uint8, load_picture
 
 console = Console(stderr=True)
 SIZE = 256
+PLAIN = 50  # of the seen prompts are drawn without guidance too
 NEGATIVES = 12  # prompts that are drawn with and without a negative prompt, and started from a picture
 
 
@@ -97,10 +97,9 @@ def evaluate(data: Path, output: Path, folder: Path | None, prompts: int, pictur
     train, heldout, scenes = (read_examples(data / part) for part in ("train", "heldout", "scenes"))
     if not train or not heldout:
         raise RequestError(f"{data} holds no data set with train and heldout; make one with build_dataset.py.")
-    model, features = fictile.load(folder), Features()
-    known = features(one.pixels for one in track(train, "Looking at the training pictures", console=console))
-    judge = Judge(model, features, train, known)
-    rows = [*judge.round_trips(heldout), *judge.seen(chosen(train, prompts)), *judge.distribution(pictures)]
+    model = fictile.load(folder)
+    judge = Judge(model, Features(), train, Kept(data / "features"))
+    rows = [*judge.round_trips(heldout), *judge.seen(asked(train, prompts)), *judge.distribution(pictures)]
     if scenes:
         rows += judge.compositions(scenes[:prompts], stage(train, cache))
     rows += [*judge.control(chosen(train, NEGATIVES)), *judge.cost(folder)]
@@ -119,8 +118,11 @@ def evaluate(data: Path, output: Path, folder: Path | None, prompts: int, pictur
 class Judge:
     """A model, and the training pictures that its own are compared with."""
 
-    def __init__(self, model: Model, features: Features, train: Sequence[Example], known: Float[Tensor, "n f"]) -> None:
-        self.model, self.features, self.train, self.known = model, features, train, known
+    def __init__(self, model: Model, features: Features, train: Sequence[Example], kept: Kept) -> None:
+        self.model, self.features, self.train, self.kept = model, features, train, kept
+        shown = track(train, "Looking at the training pictures", console=console)
+        about = [(one.path.name, one.path.stat().st_size) for one in train]
+        self.known = kept(about, lambda: features(one.pixels for one in shown))
 
     def draw(self, prompts: Sequence[str], what: str, first: int = 0, **options: Any) -> Iterator[Pixels]:
         """One picture a prompt; the i-th has the seed first + i."""
@@ -154,18 +156,20 @@ class Judge:
         """Whether prompts of the training set bring what they name."""
         made = self.features(self.draw([one.prompt for one in examples], "Seen prompts"))
         best = self.features(self.round_trip(one.pixels) for one in track(examples, "The ceiling", console=console))
-        plain = self.features(self.draw([one.prompt for one in examples], "Without guidance", guidance=1.0))
+        few = examples[:: max(1, len(examples) // PLAIN)]
+        plain = self.features(self.draw([one.prompt for one in few], "Without guidance", guidance=1.0))
         found = {name: [self.train[i] for i in nearest(f, self.known).tolist()] for name, f in
                  (("made", made), ("best", best), ("plain", plain))}  # fmt: skip
 
         def agree(name: str, part: str) -> float:
-            return share(getattr(a, part) == getattr(b, part) for a, b in zip(found[name], examples, strict=True))
+            wanted = few if name == "plain" else examples
+            return share(getattr(a, part) == getattr(b, part) for a, b in zip(found[name], wanted, strict=True))
 
         return [
             Row(what=f"{len(examples)} seen prompts: nearest training picture is the right concept",
                 value=agree("made", "concept"), unit="%", goal="85 %",
                 beside=f"true pictures after the round trip {100 * agree('best', 'concept'):.1f} %, "
-                       f"without guidance {100 * agree('plain', 'concept'):.1f} %"),
+                       f"{len(few)} of them without guidance {100 * agree('plain', 'concept'):.1f} %"),
             Row(what="the same, the right style", value=agree("made", "style"), unit="%", goal="95 %",
                 beside=f"true pictures after the round trip {100 * agree('best', 'style'):.1f} %"),
         ]  # fmt: skip
@@ -186,13 +190,16 @@ class Judge:
     def compositions(self, scenes: Sequence[Example], staged: "Stage") -> list[Row]:
         """Whether held-out scenes are told from others that share a part with them, and whether they are copies."""
         made = self.features(self.draw([one.prompt for one in scenes], "Held-out scenes", first=20_000))
-        chance, hits, best = random.Random(0), list[bool](), list[bool]()
-        for one, drawn in zip(track(scenes, "Candidates", console=console), made, strict=True):
-            assert one.scene is not None
-            others = self.features(map(staged.draw, candidates(one.scene, staged.cast, chance)))
-            hits.append(int(nearest(drawn[None], others)) == 0)
-            truth = self.features([self.round_trip(one.pixels)])
-            best.append(int(nearest(truth, others)) == 0)
+        true = self.features(self.round_trip(one.pixels) for one in track(scenes, "The ceiling", console=console))
+        chance = random.Random(0)
+        choices = [candidates(one.scene, staged.cast, chance) for one in scenes if one.scene]
+        every = track(list(chain.from_iterable(choices)), "Candidates", console=console)
+        others = self.kept((SIZE, choices), lambda: self.features(map(staged.draw, every)))
+        others = others.split([len(choice) for choice in choices])
+        hits, best = (
+            [int(nearest(one[None], other)) == 0 for one, other in zip(found, others, strict=True)]
+            for found in (made, true)
+        )
         random_ = torch.Generator().manual_seed(2)
         near = copy_distance([one.pixels for one in chosen(self.train, 50)], self.features, random_)
         copies = (distances(made, self.known) < near).float().mean().item()
@@ -282,6 +289,17 @@ def chosen(train: Sequence[Example], count: int) -> list[Example]:
     """Single things that are drawn often, from everywhere in the list."""
     plain = [one for one in train if one.scene is None and one.weight >= 1]
     return random.Random(0).sample(plain, min(count, len(plain)))
+
+
+def asked(train: Sequence[Example], count: int) -> list[Example]:
+    """Seen things to ask for: most in the plain style, a tenth in each of the others."""
+    others = sorted({one.style for one in train} - {PLAIN_STYLE})
+    found = list[Example]()
+    for style in others:
+        drawn = [one for one in train if one.scene is None and one.style == style]
+        common = [one for one in drawn if one.weight == max(other.weight for other in drawn)]
+        found += random.Random(0).sample(common, min(count // 10, len(common)))
+    return [*chosen(train, count - len(found)), *found]
 
 
 def table(rows: Sequence[Row]) -> str:

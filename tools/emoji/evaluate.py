@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import track
 from scenes import Cast, Scene, draw_scene
-from sheet import draw_sheet
+from sheet import PROMPTS, draw_sheet, read_prompts
 
 import fictile
 from fictile.errors import FictileError, RequestError
@@ -110,8 +110,7 @@ def evaluate(data: Path, output: Path, folder: Path | None, prompts: int, pictur
     (output / "evaluation.json").write_text(
         json.dumps(about | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n", encoding="utf-8"
     )
-    told = [one.prompt for one in (*chosen(train, 16), *scenes[:16])]
-    draw_sheet(model, told).save(output / "sheet.png")
+    draw_sheet(model, read_prompts(PROMPTS)).save(output / "sheet.png")
     return rows
 
 

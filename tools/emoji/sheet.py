@@ -17,7 +17,7 @@ from fictile.model import Model
 from fictile.picture import to_uint8
 
 GAP, LINE = 12, 28  # pixels between pictures, and for a prompt below one
-PROMPTS = Path(__file__).parent / "everyday.txt"
+PROMPTS = Path(__file__).parent / "sheet.txt"  # 16 everyday things, 16 scenes that are held out
 
 
 def main(
@@ -25,16 +25,20 @@ def main(
     model: Annotated[Path | None, typer.Option(help="A model folder; the packaged model if left out.")] = None,
     prompts: Annotated[Path, typer.Option(help="A prompt a line; what follows a tab is left out.")] = PROMPTS,
     seed: Annotated[int, typer.Option(help="Of every picture.")] = 0,
-    columns: Annotated[int, typer.Option(help="Pictures in a row.")] = 4,
+    columns: Annotated[int, typer.Option(help="Pictures in a row.")] = 8,
     guidance: Annotated[float | None, typer.Option(help="The model's own if left out.")] = None,
 ) -> None:
     """Draw a contact sheet."""
-    lines = [line.split("\t")[0] for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
-    draw_sheet(fictile.load(model), lines, seed=seed, columns=columns, guidance=guidance).save(output)
+    draw_sheet(fictile.load(model), read_prompts(prompts), seed=seed, columns=columns, guidance=guidance).save(output)
+
+
+def read_prompts(path: Path) -> list[str]:
+    """The prompts of a file: a line each, up to a tab."""
+    return [line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def draw_sheet(
-    model: Model, prompts: Sequence[str], *, seed: int = 0, columns: int = 4, guidance: float | None = None
+    model: Model, prompts: Sequence[str], *, seed: int = 0, columns: int = 8, guidance: float | None = None
 ) -> Image.Image:
     """One picture a prompt, each from the same seed, with the prompts below them."""
     font = ImageFont.load_default(18)

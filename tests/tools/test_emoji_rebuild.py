@@ -1,6 +1,7 @@
 """All of the packaged model's making, at toy size: pictures, autoencoder, denoiser, evaluation, in one call."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import build_dataset
@@ -105,7 +106,7 @@ def test_one_call_makes_the_data_the_model_and_its_table(tmp_path: Path) -> None
     assert (folder / "unet.safetensors").read_bytes() == before
 
     with pytest.raises(RequestError, match="holds a run with another"):
-        rebuild.rebuild(tmp_path, Setting(**vars(TOY) | {"vae": TOY.vae | {"batch": 3}}), tmp_path)
+        rebuild.rebuild(tmp_path, replace(TOY, vae=TOY.vae | {"batch": 3}), tmp_path)
 
 
 def test_the_sheet_asks_for_everyday_things_and_for_scenes_that_are_held_out() -> None:

@@ -39,6 +39,30 @@ def test_latents_of_the_training_set_are_standard(data: Path, vae: Path) -> None
     assert variance.max() <= 1.02
 
 
+def test_a_decoder_alone_is_trained_on_and_the_latents_stay(data: Path, vae: Path, tmp_path: Path) -> None:
+    before = load_autoencoder(vae)
+    other = replace(vae_options(data, tmp_path).spec, channels=8)  # means nothing here
+    options = vae_options(data, tmp_path / "run", decoder_of=vae, spec=other, steps=3, gan=0.1, gan_start=0.3)
+    after = load_autoencoder(train_vae(options))
+    assert (after.space, after.name, after.normalisation) == (before.space, before.name, before.normalisation)
+    pixels = open_folder(data, SIZE)[1].batch([0, 1])
+    latent, again = (autoencoder.encode(pixels).mode() for autoencoder in (before, after))
+    assert torch.equal(latent.data, again.data)
+    assert not torch.allclose(before.decode(latent), after.decode(latent), atol=1e-3)
+    moved = {
+        name
+        for name, one in before.network.state_dict().items()
+        if not torch.equal(one, after.network.state_dict()[name])
+    }
+    assert moved == {name for name in before.network.state_dict() if name.startswith(("decoder.", "post_quant_conv."))}
+
+
+def test_a_decoder_to_train_on_must_fit_the_pictures(data: Path, vae: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="size is 33; it must be a multiple of 2"):
+        train_vae(vae_options(data, tmp_path / "run", decoder_of=vae, size=33))
+    assert not (tmp_path / "run").exists()
+
+
 def test_diffusers_opens_the_trained_autoencoder(data: Path, vae: Path, tmp_path: Path) -> None:
     autoencoder = load_autoencoder(vae)
     export_diffusers_autoencoder(autoencoder, tmp_path)

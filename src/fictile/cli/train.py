@@ -111,6 +111,15 @@ DENOISER = Defaults("DenoiserTraining", ("data", "output", "vae"))
 def train_vae(
     data: Data,
     output: Output,
+    decoder_of: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Train on the decoder of this autoencoder alone: its latents, and the models on them, stay valid.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ] = None,
     name: Name = VAE["name"],
     size: Size = VAE["size"],
     steps: Steps = VAE["steps"],
@@ -184,6 +193,7 @@ def train_vae(
         sample_every=sample_every,
         checkpoint_minutes=checkpoint_minutes,
         spec=spec,
+        decoder_of=decoder_of,
         l1=l1,
         mse=mse,
         perceptual=perceptual,

@@ -14,11 +14,11 @@ class NotFiniteError(ArithmeticError):
 
 
 class Optimiser:
-    """One optimiser over the parameters of some networks."""
+    """One optimiser over the parameters of some networks, but for those that are frozen."""
 
     def __init__(self, networks: Iterable[nn.Module], options: Training) -> None:
         self.options = options
-        self.parameters = [p for network in networks for p in network.parameters()]
+        self.parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
         self.adam = torch.optim.AdamW(self.parameters, betas=(0.9, 0.99), weight_decay=options.weight_decay, fused=True)
 
     def rate(self, step: int) -> float:

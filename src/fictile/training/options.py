@@ -68,6 +68,7 @@ class VAETraining(Training):
     """How a KL autoencoder is trained. Loss weights follow latent diffusion (arXiv 2112.10752, appendix G)."""
 
     spec: KLSpec = field(default_factory=lambda: KLSpec(widths=(64, 128, 256), layers=1, mid_attention=False, stem=2))
+    decoder_of: Path | None = None  # an autoencoder of which the decoder alone is trained on; `spec` then means nothing
     flip: bool = True
     l1: float = 1.0
     mse: float = 1.0
@@ -84,10 +85,15 @@ class VAETraining(Training):
         self._check("be at least 1", lambda x: x >= 1, "perceptual_crop")
         self._check("lie between 0 and 1", lambda x: 0 <= x <= 1, "gan_start")
         self._check("be a multiple of 4, and above 0", lambda x: x > 0 and x % 4 == 0, "gan_width")
-        factor = self.spec.factor
-        self._check(f"be a multiple of {factor} for this network", lambda x: x % factor == 0, "size")
+        if self.decoder_of is None:
+            self.check_size(self.spec)
         if self.gan:
             self._check("be at least 24 with a discriminator", lambda x: x >= 24, "size")
+
+    def check_size(self, spec: KLSpec) -> None:
+        """Raises RequestError when pictures of this size do not fit the network."""
+        factor = spec.factor
+        self._check(f"be a multiple of {factor} for this network", lambda x: x % factor == 0, "size")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,18 @@ Metrics = dict[str, float]
 About = dict[str, Any]  # what a run writes down of itself: its options and its pictures, as plain JSON values
 
 OPTIONS, CHECKPOINT = "options.json", "checkpoint.pt"  # in the run's folder
-FIXED = ("vae", "init", "spec", "text", "size", "batch", "seed", "objective", "gan_width")  # for the whole of a run
+FIXED = (
+    "vae",
+    "init",
+    "decoder_of",
+    "spec",
+    "text",
+    "size",
+    "batch",
+    "seed",
+    "objective",
+    "gan_width",
+)  # for the whole of a run
 PICTURES = "pictures"  # their fingerprint, which is fixed too
 
 

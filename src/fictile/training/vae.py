@@ -11,8 +11,8 @@ from rich.console import Console
 from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
 
-from fictile.autoencoder import KL, KLAutoencoder, Normalisation
-from fictile.checkpoint import save_autoencoder
+from fictile.autoencoder import KL, KLAutoencoder, Normalisation, as_kl
+from fictile.checkpoint import load_autoencoder, save_autoencoder
 from fictile.engine import Runtime
 from fictile.files import written_whole
 from fictile.training.discriminator import PatchDiscriminator, balance, hinge_loss
@@ -48,7 +48,13 @@ class VAETrainee:
     def __init__(self, options: VAETraining, train: Pictures, heldout: Pictures, runtime: Runtime) -> None:
         self.options, self.train, self.heldout, self.runtime = options, train, heldout, runtime
         torch.manual_seed(options.seed)
+        self.given = given_autoencoder(options) if options.decoder_of else None
         self.network = self._fresh()
+        if self.given:
+            self.network.load_state_dict(self.given.network.state_dict())
+            self.network.requires_grad_(False)
+            for part in (self.network.decoder, self.network.post_quant_conv):
+                part.requires_grad_(True)
         self.optimiser = Optimiser([self.network], options)
         self.ema = EMA(self.network, options.ema)
         self.perceptual = Perceptual().to(runtime.device) if options.perceptual else None
@@ -99,7 +105,8 @@ class VAETrainee:
             top, left = (_corner(target.shape[side], options.perceptual_crop, random) for side in (2, 3))
             window = (..., slice(top, top + options.perceptual_crop), slice(left, left + options.perceptual_crop))
             losses["perceptual"] = self.perceptual(made[window], target[window])
-        weights = {"l1": options.l1, "mse": options.mse, "kl": options.kl, "perceptual": options.perceptual}
+        kl = 0.0 if self.given else options.kl  # where the encoder is frozen, nothing could be done about it
+        weights = {"l1": options.l1, "mse": options.mse, "kl": kl, "perceptual": options.perceptual}
         total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         return {name: loss.detach() for name, loss in losses.items()} | {"total": total}
 
@@ -138,10 +145,15 @@ class VAETrainee:
         """Write vae.safetensors: the averaged weights, with the scale and shift of the latents that they make.
 
         statistics.json beside it has the mean and variance of each channel with these, over the pictures that were
-        trained on and the held-out ones; their range is printed.
+        trained on and the held-out ones; their range is printed. Where only a decoder was trained, the latents are as
+        they were: their name, scale, shift and space are kept, and that is all.
         """
         network = self._fresh().eval()  # as it will be read back, with weights rounded to float16
         network.load_state_dict({name: tensor.half().float() for name, tensor in self.ema.network.state_dict().items()})
+        if self.given:
+            kept = KLAutoencoder(network, self.given.normalisation, self.given.name, self.given.space)
+            save_autoencoder(kept, folder / "vae.safetensors")
+            return
         mean, std = latent_statistics(network, self.train, self.train.drawn)
         normalisation = Normalisation.of(mean.tolist(), std.tolist())
         save_autoencoder(KLAutoencoder(network, normalisation, self.options.name), folder / "vae.safetensors")
@@ -159,7 +171,7 @@ class VAETrainee:
             console.print(f"Latents of the {part} pictures, per channel: |mean| up to {largest:.4f}, {spread}")
 
     def _fresh(self) -> KL:
-        network = KL(self.options.spec).to(self.runtime.device)
+        network = KL(self.given.network.spec if self.given else self.options.spec).to(self.runtime.device)
         return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] # torch lacks this overload
 
     def state_dict(self) -> dict[str, Any]:
@@ -180,6 +192,18 @@ class VAETrainee:
     def _autocast(self) -> torch.autocast:
         dtype = self.runtime.dtype
         return torch.autocast(self.runtime.device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def given_autoencoder(options: VAETraining) -> KLAutoencoder:
+    """The autoencoder whose decoder is trained on.
+
+    Raises:
+        RequestError: there is none, it is of another kind, or the size of the pictures does not fit it.
+    """
+    assert options.decoder_of is not None
+    autoencoder = as_kl(load_autoencoder(options.decoder_of))
+    options.check_size(autoencoder.network.spec)
+    return autoencoder
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import typer
 from fictile import __version__
 from fictile.cli import train
 from fictile.cli.convert import convert
+from fictile.cli.doctor import doctor
 from fictile.cli.examples import examples
 from fictile.cli.generate import generate
 from fictile.cli.inspect import inspect
@@ -45,6 +46,7 @@ app.command(epilog=examples("fictile inspect fox.png", "fictile inspect vae.safe
 app.command(
     epilog=examples("fictile convert model.safetensors folder", "fictile convert folder model.safetensors --dtype fp16")
 )(convert)
+app.command(epilog=examples("fictile doctor", "fictile doctor --recipe fox.png"))(doctor)
 app.add_typer(train.app, name="train")
 
 

@@ -1,5 +1,16 @@
-"""Where and how the work runs: device, precision, threads."""
+"""Where and how the work runs: device, precision, threads; what the machine can do, and what makes it slow."""
 
+from fictile.engine.doctor import Diagnosis, Finding, examine
+from fictile.engine.machine import Machine, this_machine
 from fictile.engine.runtime import PRECISIONS, Runtime, choose_runtime
 
-__all__ = ["PRECISIONS", "Runtime", "choose_runtime"]
+__all__ = [
+    "PRECISIONS",
+    "Diagnosis",
+    "Finding",
+    "Machine",
+    "Runtime",
+    "choose_runtime",
+    "examine",
+    "this_machine",
+]

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 import torch
 
+from fictile.engine.machine import cpu_instructions
 from fictile.errors import RequestError
 
 PRECISIONS: Mapping[str, torch.dtype] = {
@@ -77,15 +78,10 @@ def _device(name: str) -> torch.device:
 def _fast_dtype(device: torch.device) -> torch.dtype:
     match device.type:
         case "cpu":
-            return torch.bfloat16 if _cpu_multiplies_bf16() else torch.float32
+            return torch.bfloat16 if {"amx", "avx512_bf16"} & set(cpu_instructions()) else torch.float32
         case "cuda":
             return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
         case "mps":
             return torch.float16
         case _:
             return torch.bfloat16
-
-
-def _cpu_multiplies_bf16() -> bool:
-    """The two instruction sets, by torch's own queries, which have no public name in every torch that we support."""
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]

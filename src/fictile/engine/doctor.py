@@ -1,0 +1,140 @@
+"""Why it is slow: what the machine can do, what was chosen, how fast it really is, and what would help."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import torch
+
+from fictile.engine.machine import Machine, this_machine
+from fictile.engine.runtime import PRECISIONS, Runtime
+
+SIDE = 1024  # of the matrices that are multiplied
+SECONDS = 0.4  # of each measurement
+BUSY = 0.5  # processes beside ours, for each core, from which on the machine counts as busy
+LITTLE = 4 << 30  # bytes of free memory below which a Stable Diffusion model hardly fits
+EXTRAS: Mapping[str, str] = {"gguf": "gguf", "hub": "huggingface_hub", "train": "efficientnet_lite_pytorch"}
+"""The optional parts of Fictile, and a module of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that makes work slow or impossible, and what to do about it."""
+
+    seen: str
+    advice: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What `examine` found."""
+
+    machine: Machine
+    device: str
+    precision: str
+    why: str  # this precision
+    threads: int
+    speeds: dict[str, float]  # TFLOP/s of matrix products, by precision
+    extras: dict[str, bool]  # whether each optional part is installed
+    findings: tuple[Finding, ...]
+
+
+def examine(runtime: Runtime) -> Diagnosis:
+    """Look at the machine, and measure for about a second how fast it multiplies matrices in each precision."""
+    machine = this_machine()
+    speeds = {name: matrix_speed(runtime.device, dtype) for name, dtype in _tried(runtime).items()}
+    return Diagnosis(
+        machine=machine,
+        device=str(runtime.device),
+        precision=runtime.precision,
+        why=_why(runtime, machine),
+        threads=runtime.threads,
+        speeds=speeds,
+        extras={name: find_spec(module) is not None for name, module in EXTRAS.items()},
+        findings=findings(runtime, machine, speeds),
+    )
+
+
+def matrix_speed(device: torch.device, dtype: torch.dtype) -> float:
+    """TFLOP/s of products of two square matrices, the best of as many as fit into a fraction of a second."""
+    one, other = (torch.ones(SIDE, SIDE, device=device, dtype=dtype) for _ in range(2))
+    best, began = float("inf"), time.perf_counter()
+    while time.perf_counter() - began < SECONDS:
+        start = time.perf_counter()
+        (one @ other)[0, 0].item()  # waits for an accelerator too
+        best = min(best, time.perf_counter() - start)
+    return 2 * SIDE**3 / best / 1e12
+
+
+def findings(runtime: Runtime, machine: Machine, speeds: Mapping[str, float]) -> tuple[Finding, ...]:
+    """What stands in the way, the heaviest first."""
+    found = list[Finding]()
+    if runtime.device.type == "cpu" and machine.accelerators:
+        found.append(
+            Finding(
+                seen=f"The CPU is used, although there is {machine.accelerators[0]}.",
+                advice="Leave --device out, or give its name.",
+            )
+        )
+    fastest = max(speeds, key=lambda name: speeds[name])
+    if speeds[fastest] > 1.5 * speeds.get(runtime.precision, speeds[fastest]):
+        found.append(
+            Finding(
+                seen=f"{fastest} multiplies {speeds[fastest] / speeds[runtime.precision]:.1f} times as fast here as "
+                f"{runtime.precision}, which is used.",
+                advice=f"Try --precision {fastest}.",
+            )
+        )
+    if runtime.device.type == "cpu":
+        found += _of_a_cpu(runtime, machine)
+    if machine.free < LITTLE:
+        found.append(
+            Finding(
+                seen=f"Only {machine.free / 2**30:.1f} GiB of {machine.memory / 2**30:.1f} GiB of memory are free.",
+                advice="Close other programs; a machine that swaps is many times slower.",
+            )
+        )
+    return tuple(found)
+
+
+def _of_a_cpu(runtime: Runtime, machine: Machine) -> list[Finding]:
+    found = list[Finding]()
+    if machine.load > machine.cores * BUSY:
+        found.append(
+            Finding(
+                seen=f"{machine.load:.1f} processes wanted to run in the last minute, on {machine.cores} cores.",
+                advice="Other programs take part of the time: wait for them, or close them.",
+            )
+        )
+    if runtime.threads < machine.cores:
+        limit = "OMP_NUM_THREADS" if "OMP_NUM_THREADS" in os.environ else "torch"
+        found.append(
+            Finding(
+                seen=f"{runtime.threads} threads are used on {machine.cores} cores, as {limit} says.",
+                advice="Unset OMP_NUM_THREADS, unless cores are kept for something else.",
+            )
+        )
+    if not {"amx", "avx512_bf16"} & set(machine.instructions):
+        found.append(
+            Finding(
+                seen="This CPU does not multiply bf16 in hardware (AMX or AVX512-BF16), so all runs in float32.",
+                advice="Nothing to set: on a CPU with AMX the networks run about three to five times as fast.",
+            )
+        )
+    return found
+
+
+def _tried(runtime: Runtime) -> dict[str, torch.dtype]:
+    """The precisions that are worth a measurement: fp16 is not made for CPUs."""
+    return {name: dtype for name, dtype in PRECISIONS.items() if name != "fp16" or runtime.device.type != "cpu"}
+
+
+def _why(runtime: Runtime, machine: Machine) -> str:
+    if runtime.device.type != "cpu":
+        return f"what {runtime.device.type} is made for"
+    hardware = [name for name in ("amx", "avx512_bf16") if name in machine.instructions]
+    if runtime.precision == "bf16":
+        return f"the CPU multiplies it in hardware ({hardware[0]})" if hardware else "it was asked for"
+    return "the CPU has no faster one" if not hardware else "it was asked for"

@@ -1,0 +1,50 @@
+"""What a picture takes on this machine, and how far it is from the one that the reference mode makes of its recipe."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from fictile.engine import Runtime
+from fictile.fidelity.metrics import psnr
+from fictile.model import Model, load
+from fictile.picture import Picture, load_picture
+from fictile.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distance:
+    """A picture beside the reference's."""
+
+    recipe: Recipe
+    largest: float  # difference between two samples, in steps of 1/255
+    psnr: float  # decibels; infinite where they are equal
+
+
+def seconds_for_a_picture(model: Model) -> float:
+    """How long one picture takes with the model's own defaults, once everything is warm."""
+    model.generate("a fox", seed=0, steps=1)
+    began = time.perf_counter()
+    model.generate("a fox", seed=0)
+    return time.perf_counter() - began
+
+
+def reference_runtime() -> Runtime:
+    """The mode that others are measured against: torch's own kernels on the CPU, float32, one thread, one by one."""
+    single = torch.float32
+    return Runtime(device=torch.device("cpu"), dtype=single, decode_dtype=single, threads=1)
+
+
+def distance_to_reference(
+    path: str | Path, *, model: str | Path | None = None, init: str | Path | Picture | None = None
+) -> Distance:
+    """Make the picture again in the reference mode, alone, and compare; `model` and `init` are those it was made with.
+
+    Raises RequestError when the file carries no recipe, or the recipe needs another model or another init picture.
+    """
+    recipe = Recipe.read(path)
+    alone = replace(recipe, index=0, count=1)
+    reference = load(model, runtime=reference_runtime()).replay(alone, init=init)
+    made, wanted = load_picture(path).pixels, ((reference.pixels.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+    return Distance(recipe=recipe, largest=(made - wanted).abs().max().item() * 127.5, psnr=psnr(made, wanted))

@@ -1,0 +1,66 @@
+"""What stands in the way of speed, on machines that are and that are not this one."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fictile.engine import Machine, Runtime, examine, this_machine
+from fictile.engine.doctor import findings
+
+GOOD = Machine(
+    cpu="a processor",
+    cores=4,
+    instructions=("avx2", "avx512", "avx512_bf16", "amx"),
+    memory=32 << 30,
+    free=24 << 30,
+    accelerators=(),
+    load=0.1,
+    system="Linux",
+)
+CPU = Runtime(device=torch.device("cpu"), dtype=torch.bfloat16, decode_dtype=torch.float32, threads=4)
+SPEEDS = {"float32": 0.2, "bf16": 1.1}
+
+
+def test_nothing_is_found_where_nothing_is_wrong() -> None:
+    assert findings(CPU, GOOD, SPEEDS) == ()
+
+
+@pytest.mark.parametrize(
+    ("runtime", "machine", "speeds", "seen"),
+    [
+        (CPU, replace(GOOD, accelerators=("RTX",)), SPEEDS, "The CPU is used, although there is RTX"),
+        (replace(CPU, dtype=torch.float32), GOOD, SPEEDS, "bf16 multiplies 5.5 times as fast here as float32"),
+        (CPU, replace(GOOD, load=3.5), SPEEDS, "3.5 processes wanted to run in the last minute, on 4 cores"),
+        (replace(CPU, threads=1), GOOD, SPEEDS, "1 threads are used on 4 cores"),
+        (CPU, replace(GOOD, instructions=("avx2",)), SPEEDS, "does not multiply bf16 in hardware"),
+        (CPU, replace(GOOD, free=2 << 30), SPEEDS, "Only 2.0 GiB of 32.0 GiB of memory are free"),
+    ],
+)
+def test_each_hindrance_is_named_alone(runtime: Runtime, machine: Machine, speeds: dict[str, float], seen: str) -> None:
+    (found,) = findings(runtime, machine, speeds)
+    assert seen in found.seen
+    assert found.advice
+
+
+def test_what_hinders_a_cpu_is_no_matter_on_a_gpu() -> None:
+    gpu = replace(CPU, device=torch.device("cuda"), threads=1)
+    assert findings(gpu, replace(GOOD, load=9.0, instructions=(), accelerators=("RTX",)), {"bf16": 100.0}) == ()
+
+
+def test_this_machine_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fictile.engine.doctor.matrix_speed", lambda device, dtype: 1.0)  # pyright: ignore[reportUnknownLambdaType]
+    found = examine(replace(CPU, dtype=torch.float32))
+    here = this_machine()
+    assert (found.machine.cpu, found.machine.cores, found.machine.memory) == (here.cpu, here.cores, here.memory)
+    assert 0 < here.free <= here.memory
+    assert found.speeds == {"float32": 1.0, "bf16": 1.0}
+    assert set(found.extras) == {"gguf", "hub", "train"}
+
+
+def test_a_matrix_product_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fictile.engine import doctor
+
+    monkeypatch.setattr(doctor, "SIDE", 32)
+    monkeypatch.setattr(doctor, "SECONDS", 0.01)
+    assert 0 < doctor.matrix_speed(torch.device("cpu"), torch.float32) < 100

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from PIL import ImageCms
 
 from fictile.errors import RequestError
+from fictile.picture.avif import HDR_TRANSFERS
 from fictile.picture.samples import Samples
 
 Values = Float[np.ndarray, "h w c"]
@@ -97,6 +98,16 @@ def profile_fits(profile: bytes, kind: str) -> bool:
     except (ImageCms.PyCMSError, OSError, imagecodecs.CmsError, ValueError, KeyError):
         return False
     return fits
+
+
+def is_hdr(profile: bytes) -> bool:
+    """Whether a profile says that its light is PQ or HLG (ICC.1:2022, 9.2.17: the tenth byte of its cicp tag)."""
+    count = int.from_bytes(profile[128:132], "big")
+    for place in range(132, min(132 + 12 * count, len(profile) - 11), 12):
+        if profile[place : place + 4] == b"cicp":
+            tag = int.from_bytes(profile[place + 4 : place + 8], "big")
+            return profile[tag + 9] in HDR_TRANSFERS if tag + 9 < len(profile) else False
+    return False
 
 
 def check_profile_takes(profile: bytes | None, name: str) -> None:

@@ -39,11 +39,7 @@ def encode(samples: Samples, metadata: Metadata, path: str | Path) -> None:
     Raises RequestError where `check_writable` does, and for sides or text that the format cannot hold.
     """
     path = Path(path)
-    check_writable(path)
-    chosen = _FORMATS[path.suffix.lower()]
-    height, width, _ = samples.array.shape
-    if max(height, width) > chosen.side:
-        raise RequestError(f"{path} would be {width}x{height}, and {chosen.name} ends at {chosen.side}: save a PNG.")
+    chosen = _chosen(samples, path)
     data = chosen.write(_reduced(samples, chosen)[0], metadata)
     with written_whole(path) as part:
         part.write_bytes(data)
@@ -60,15 +56,23 @@ def check_writable(path: str | Path) -> None:
 
 
 def losses(samples: Samples, metadata: Metadata, path: str | Path) -> tuple[str, ...]:
-    """What a file at `path` cannot keep, a sentence each. Raises RequestError for an extension of no known format."""
-    check_writable(path)
-    chosen = _FORMATS[Path(path).suffix.lower()]
+    """What a file at `path` cannot keep, a sentence each. Raises RequestError as `encode` does."""
+    chosen = _chosen(samples, Path(path))
     told = list(_reduced(samples, chosen)[1])
     if not chosen.lossless:
         told.append(f"{chosen.name} is lossy: that untouched pixels are the same ends at its encoder.")
     if metadata.exif and not chosen.exif:
         told.append(f"{chosen.name} keeps of the EXIF data only how the picture is turned.")
     return tuple(told)
+
+
+def _chosen(samples: Samples, path: Path) -> _Format:
+    check_writable(path)
+    chosen = _FORMATS[path.suffix.lower()]
+    height, width, _ = samples.array.shape
+    if max(height, width) > chosen.side:
+        raise RequestError(f"{path} would be {width}x{height}, and {chosen.name} ends at {chosen.side}: save a PNG.")
+    return chosen
 
 
 def _reduced(samples: Samples, chosen: _Format) -> tuple[Samples, tuple[str, ...]]:
@@ -102,21 +106,31 @@ def _flattened(samples: Samples) -> Samples:
 
 
 def _pillow_bytes(samples: Samples, metadata: Metadata, *, kind: str, **options: object) -> bytes:
-    array = samples.array[..., 0] if samples.array.shape[2] == 1 else samples.array
-    image = Image.fromarray(np.ascontiguousarray(array), mode="CMYK" if samples.colours == "cmyk" else None)
+    height, width, _ = samples.array.shape
+    image = Image.frombytes(_MODES[samples.colours, samples.alpha], (width, height), samples.array.tobytes())
     xmp = packet(metadata.xmp, metadata.text)
     if kind == "JPEG" and xmp is not None and len(xmp) > XMP_LIMIT_JPEG:
         raise RequestError(
             f"The texts to write are {len(xmp)} bytes and JPEG holds {XMP_LIMIT_JPEG}: save a PNG, or strip them."
         )
-    if (exif := metadata.exif_block()) is not None:
-        options["exif"] = b"Exif\0\0" + exif
-    given = {"icc_profile": samples.profile, "xmp": xmp, "dpi": metadata.dpi}
+    exif = metadata.exif_block()
+    given = {
+        "icc_profile": samples.profile,
+        "xmp": xmp,
+        "dpi": metadata.dpi,
+        "exif": b"Exif\0\0" + exif if exif else None,
+    }
     buffer = io.BytesIO()
     image.save(buffer, format=kind, **options, **{key: value for key, value in given.items() if value is not None})
     return buffer.getvalue()
 
 
+_MODES = {
+    ("grey", False): "L",
+    ("rgb", False): "RGB",
+    ("rgb", True): "RGBA",
+    ("cmyk", False): "CMYK",
+}  # Pillow's
 _ALL: frozenset[Colours] = frozenset({"grey", "rgb", "cmyk"})
 _RGB: frozenset[Colours] = frozenset({"rgb"})
 _PNG = _Format(name="PNG", write=png_bytes, colours=frozenset({"grey", "rgb"}), bits=16)

@@ -3,15 +3,20 @@
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 
 import imagecodecs
 import numpy as np
 
+from fictile.picture.avif import HDR_TRANSFERS
 from fictile.picture.metadata import Metadata
 from fictile.picture.samples import Samples
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEY = "XML:com.adobe.xmp"
+
+_SRGB_GAMMA = 0.45455  # what files say that mean sRGB (11.3.2.5)
+_SRGB_CORNERS = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # white, red, green, blue
 
 
 def png_bytes(samples: Samples, metadata: Metadata) -> bytes:
@@ -27,6 +32,27 @@ def png_bytes(samples: Samples, metadata: Metadata) -> bytes:
 def bit_depth(data: bytes) -> int:
     """Bits per sample, from the first bytes of a PNG (11.2.1: the ninth byte of IHDR)."""
     return data[24]
+
+
+def is_hdr(data: bytes) -> bool:
+    """Whether its light is PQ or HLG (11.3.2.6: the second byte of cICP)."""
+    for kind, content in _chunks(data):
+        if kind == b"cICP":
+            return content[1] in HDR_TRANSFERS
+        if kind == b"IDAT":
+            break
+    return False
+
+
+def profile_of(gamma: float | None, chromaticity: tuple[float, ...] | None, *, grey: bool) -> bytes | None:
+    """The ICC profile that gAMA and cHRM (11.3.2.1, 11.3.2.2) describe; None where that is as good as sRGB."""
+    if not gamma or abs(gamma - _SRGB_GAMMA) < 0.01:
+        return None
+    corners = (chromaticity or _SRGB_CORNERS)[:8]
+    white, *primaries = ((x, y, 1.0) for x, y in zip(corners[::2], corners[1::2], strict=True))
+    if grey:
+        return bytes(imagecodecs.cms_profile("gray", whitepoint=white, gamma=1 / gamma))
+    return bytes(imagecodecs.cms_profile("rgb", whitepoint=white, primaries=list(chain(*primaries)), gamma=1 / gamma))
 
 
 def _ancillary(profile: bytes | None, metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
@@ -51,9 +77,9 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _chunks(data: bytes | bytearray) -> Iterator[tuple[bytes, bytes]]:
     place = len(SIGNATURE)
-    while place < len(data):
+    while place + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
-        yield kind, data[place + 8 : place + 8 + length]
+        yield kind, bytes(data[place + 8 : place + 8 + length])
         place += 12 + length

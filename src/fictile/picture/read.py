@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fictile.picture.decode import opened, read_metadata
+from fictile.picture.decode import read_header
 from fictile.picture.orientation import swaps_sides
 from fictile.picture.picture import Picture
 from fictile.picture.source import open_source
@@ -30,10 +30,11 @@ def load_picture(path: str | Path) -> Picture:
 
 def read_picture_header(path: str | Path) -> PictureHeader:
     """Format, size and text of a picture file. Raises RequestError as `load_picture` does."""
-    with opened(path) as image:
-        metadata = read_metadata(image)
-        width, height = reversed(image.size) if swaps_sides(metadata.orientation) else image.size
-        return PictureHeader(format=image.format or "unknown", height=height, width=width, text=dict(metadata.text))
+    header = read_header(path)
+    height, width = header.size
+    if swaps_sides(header.metadata.orientation):
+        height, width = width, height
+    return PictureHeader(format=header.format, height=height, width=width, text=dict(header.metadata.text))
 
 
 def read_text(path: str | Path) -> dict[str, str]:

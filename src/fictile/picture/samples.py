@@ -29,3 +29,9 @@ class Samples:
     @property
     def bits(self) -> int:
         return self.array.dtype.itemsize * 8
+
+
+def check_size(samples: Samples) -> None:
+    """Raise ValueError where the channels are not those that the colours need, as in a damaged file."""
+    if samples.array.shape[2] != CHANNELS[samples.colours] + samples.alpha:
+        raise ValueError(f"it has {samples.array.shape[2]} channels")

@@ -20,7 +20,7 @@ from fictile.picture.samples import Samples
 from fictile.picture.untouched import Difference
 
 Pixels = Float[Tensor, "3 h w"]
-Opacity = Float[Tensor, "h w"]
+Opacity = Float[Tensor, "rows columns"]  # other names, so that a size that differs is said in words
 
 _SAME = 1e-6  # float32 rounds by less on its way from samples to pixels in [-1, 1] and back
 
@@ -157,8 +157,8 @@ def open_source(path: str | Path) -> Source:
     Raises RequestError for what is missing, no picture, damaged, of high dynamic range, CMYK without a colour profile,
     or so large that it must be a decompression bomb.
     """
-    decoded = decode(Path(path))
-    return Source(samples=decoded.samples, metadata=decoded.metadata, format=decoded.format, name=str(path))
+    header, samples = decode(path)
+    return Source(samples=samples, metadata=header.metadata, format=header.format, name=str(path))
 
 
 def compare_untouched(a: Source, b: Source, opacity: Opacity) -> Difference:

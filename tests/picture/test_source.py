@@ -92,8 +92,8 @@ def test_what_is_not_painted_comes_back_from_the_file_to_the_bit(
         source.metadata.orientation,
     )
     kept = (opacity == 0).numpy()
-    turned = [upright(each.samples.array, source.metadata.orientation)[kept] for each in (source, back)]
-    np.testing.assert_array_equal(*turned)
+    before, after = (upright(each.samples.array, source.metadata.orientation)[kept] for each in (source, back))
+    np.testing.assert_array_equal(after, before)
     assert compare_untouched(source, back, opacity).none
     assert back.untouched_hash(opacity) == source.untouched_hash(opacity)
 

@@ -5,7 +5,7 @@ import struct
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import imagecodecs
@@ -16,7 +16,7 @@ from fictile.errors import RequestError
 from fictile.picture import avif, png, tiff
 from fictile.picture.colour import is_hdr, profile_fits
 from fictile.picture.metadata import Metadata
-from fictile.picture.orientation import TAG, known
+from fictile.picture.orientation import TAG, as_stored, known
 from fictile.picture.samples import CHANNELS, Colours, Samples, check_size
 from fictile.picture.xmp import split
 
@@ -72,6 +72,9 @@ def decode(path: str | Path) -> tuple[Header, Samples]:
         if samples is None:
             with Image.open(path) as image:
                 samples = _deep(image, Path(path)) or _samples(image)
+            if header.format == "TIFF":  # which Pillow has turned upright already
+                array = np.ascontiguousarray(as_stored(samples.array, header.metadata.orientation))
+                samples = replace(samples, array=array)
         return header, _with_known_colours(samples, path)
 
 
@@ -125,7 +128,7 @@ def _header(image: Image.Image) -> Header:
 
 
 def _deep(image: Image.Image, path: Path) -> Samples | None:
-    """Samples of more than 8 bits, which Pillow would cut off; None where there are none. Refuses what says it is HDR."""
+    """Samples of more than 8 bits, which Pillow would cut off; None where there are none. Refuses HDR."""
     if image.format == "PNG":
         data = path.read_bytes()
         if png.is_hdr(data):
@@ -187,7 +190,7 @@ def _with_known_colours(samples: Samples, path: str | Path) -> Samples:
         raise RequestError(
             f"{path} is CMYK without a colour profile, so that nobody knows its colours: convert it to RGB first."
         )
-    return Samples(array=samples.array, colours=samples.colours, alpha=samples.alpha, profile=profile)
+    return replace(samples, profile=profile)
 
 
 def _too_bright(path: str | Path) -> RequestError:

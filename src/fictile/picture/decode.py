@@ -1,5 +1,6 @@
 """Files to samples and metadata: by Pillow where it gives all bits, else by imagecodecs and tifffile."""
 
+import io
 import logging
 import struct
 import warnings
@@ -68,13 +69,11 @@ def decode(path: str | Path) -> tuple[Header, Samples]:
         header = read_header(path)
         if header.frames > 1:
             _log.warning("%s has %d frames: the first is taken.", path, header.frames)
-        samples = tiff.read_samples(path) if header.format == "TIFF" else None
-        if samples is None:
+        if header.format == "TIFF":
+            samples = tiff.read_samples(path) or _simple_tiff(Path(path), header.metadata.orientation)
+        else:
             with Image.open(path) as image:
                 samples = _deep(image, Path(path)) or _samples(image)
-            if header.format == "TIFF":  # which Pillow has turned upright already
-                array = np.ascontiguousarray(as_stored(samples.array, header.metadata.orientation))
-                samples = replace(samples, array=array)
         return header, _with_known_colours(samples, path)
 
 
@@ -166,6 +165,13 @@ def _samples(image: Image.Image) -> Samples:
     kind, alpha = _KINDS[image.mode]
     array = np.array(image).reshape(image.height, image.width, CHANNELS[kind] + alpha)
     return Samples(array=array, colours=kind, alpha=alpha, profile=profile)
+
+
+def _simple_tiff(path: Path, orientation: int) -> Samples:
+    """Palettes, single bits and the like. Pillow turns them upright; from memory, as it confuses the sides of mapped files."""
+    with Image.open(io.BytesIO(path.read_bytes())) as image:
+        samples = _samples(image)
+    return replace(samples, array=np.ascontiguousarray(as_stored(samples.array, orientation)))
 
 
 def _profile(image: Image.Image) -> bytes | None:

@@ -295,6 +295,14 @@ def test_colours_agree_with_those_of_pillow(tmp_path: Path, profile: bytes) -> N
     assert np.abs(to_uint8(load_picture(tmp_path / "wide.png").pixels) - expected).max() <= 1
 
 
+def test_equal_colours_of_a_large_picture_are_converted_once_and_alike() -> None:
+    few = BYTES.reshape(-1, 3)[DICE.integers(0, 60, (520, 510))]
+    alpha = DICE.integers(0, 256, (520, 510, 1), dtype=np.uint8)
+    whole = source(np.concatenate([few, alpha], axis=2), alpha=True, profile=profiles.WIDE)
+    part = replace(whole, samples=replace(whole.samples, array=whole.samples.array[:9]))
+    torch.testing.assert_close(whole.picture().pixels[:, :9], part.picture().pixels, rtol=0, atol=0)
+
+
 def test_cmyk_with_a_profile_is_read_and_written(tmp_path: Path) -> None:
     made = source(DEEP.astype(np.uint8), "cmyk", profile=profiles.cmyk())
     made.save(tmp_path / "ink.tiff")

@@ -5,11 +5,12 @@ code values for a plain matrix profile. Nothing is clipped on the way, so that a
 """
 
 import io
+from dataclasses import replace
 from functools import lru_cache
 
 import imagecodecs
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int32, UInt8
 from PIL import ImageCms
 
 from fictile.errors import RequestError
@@ -21,6 +22,7 @@ RGB = Float[np.ndarray, "h w 3"]
 Plane = Float[np.ndarray, "h w 1"]
 
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB: ITU-R BT.709, 3.2
+_LARGE = 1 << 18  # pixels of a picture in which looking for equal colours pays
 _INK = 100  # LittleCMS counts ink in percent, everything else from 0 to 1
 _SPACES = {
     "grey": ("GRAY", "gray"),
@@ -31,6 +33,16 @@ _SPACES = {
 
 def to_srgb(samples: Samples) -> RGB:
     """The colours as sRGB, where 0 is black and 1 is full; beyond them where the profile reaches beyond sRGB."""
+    height, width, _ = samples.array.shape
+    if height * width > _LARGE and samples.colours == "rgb" and samples.bits == 8 and samples.profile is not None:
+        distinct, places = _distinct(colours(samples))
+        if len(distinct) < places.size // 2:  # as in photographs: converting is the slow part
+            few = replace(samples, array=distinct[None], alpha=False)
+            return _converted(few)[0][places]
+    return _converted(samples)
+
+
+def _converted(samples: Samples) -> RGB:
     values = colours(samples) / np.float32(samples.top)
     profile = samples.profile
     if samples.colours == "grey" and (profile is None or _space(profile) == "RGB "):
@@ -137,6 +149,17 @@ def _transformed(
     )
     out = np.asarray(out, np.float32).reshape(*values.shape[:2], -1)
     return out / _INK if target_kind == "cmyk" else out
+
+
+def _distinct(rgb: UInt8[np.ndarray, "h w 3"]) -> tuple[UInt8[np.ndarray, "n 3"], Int32[np.ndarray, "h w"]]:
+    """The colours that occur, in some order, and which of them each pixel has. No sorting: colours are counted off."""
+    packed = rgb.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    occurs = np.zeros(1 << 24, bool)
+    occurs[packed] = True
+    found = np.flatnonzero(occurs)
+    rank = np.empty(1 << 24, np.int32)
+    rank[found] = np.arange(len(found), dtype=np.int32)
+    return np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.uint8), rank[packed]
 
 
 @lru_cache(maxsize=1)

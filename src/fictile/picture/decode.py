@@ -168,7 +168,7 @@ def _samples(image: Image.Image) -> Samples:
 
 
 def _simple_tiff(path: Path, orientation: int) -> Samples:
-    """Palettes, single bits and the like. Pillow turns them upright; from memory, as it confuses sides of mapped files."""
+    """Palettes, single bits and the like. Pillow turns them upright; from memory, since it confuses mapped sides."""
     with Image.open(io.BytesIO(path.read_bytes())) as image:
         samples = _samples(image)
     return replace(samples, array=np.ascontiguousarray(as_stored(samples.array, orientation)))

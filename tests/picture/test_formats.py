@@ -334,6 +334,14 @@ def test_a_profile_of_other_colours_is_left_out_with_a_word(
     assert "is damaged or about other colours" in caplog.text
 
 
+def test_primaries_that_only_a_number_names_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for primaries, told in ((1, False), (12, True)):  # of sRGB, and of Display P3
+        caplog.clear()
+        (tmp_path / "wide.png").write_bytes(png(0, 8, b"\0\0", 1, 1, (b"cICP", bytes([primaries, 13, 0, 1]))))
+        assert open_source(tmp_path / "wide.png").samples.array.tolist() == [[[0]]]
+        assert ("other primaries than those of sRGB" in caplog.text) is told
+
+
 def test_grey_may_have_a_profile_of_rgb(tmp_path: Path) -> None:
     Image.fromarray(BYTES[..., 0] // 2 + 60).save(tmp_path / "grey.jpg", icc_profile=profiles.ADOBE, quality=100)
     made = open_source(tmp_path / "grey.jpg")

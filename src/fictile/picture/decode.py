@@ -130,13 +130,11 @@ def _deep(image: Image.Image, path: Path) -> Samples | None:
     """Samples of more than 8 bits, which Pillow would cut off; None where there are none. Refuses HDR."""
     if image.format == "PNG":
         data = path.read_bytes()
-        if png.is_hdr(data):
-            raise _too_bright(path)
+        _check_colours(png.stated_colours(data), image, path)
         array = imagecodecs.png_decode(data) if png.bit_depth(data) == 16 else None
     elif image.format == "AVIF":
         data = path.read_bytes()
-        if avif.is_hdr(data):
-            raise _too_bright(path)
+        _check_colours(avif.stated_colours(data), image, path)
         bits = avif.bit_depth(data)
         array = None if bits == 8 else avif.stretched(imagecodecs.avif_decode(data, index=0), bits)
     else:
@@ -151,6 +149,17 @@ def _deep(image: Image.Image, path: Path) -> Samples | None:
         alpha=channels in {2, 4},
         profile=_profile(image),
     )
+
+
+def _check_colours(stated: tuple[int, int] | None, image: Image.Image, path: Path) -> None:
+    """Refuse the light of HDR, and say it where colours are wider than sRGB and no profile leads there."""
+    if stated is None:
+        return
+    primaries, transfer = stated
+    if transfer in avif.HDR_TRANSFERS:
+        raise _too_bright(path)
+    if primaries not in avif.SRGB_PRIMARIES and not image.info.get("icc_profile"):
+        _log.warning("%s names other primaries than those of sRGB, without a profile: it is read as sRGB.", path)
 
 
 def _samples(image: Image.Image) -> Samples:

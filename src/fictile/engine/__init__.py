@@ -2,7 +2,7 @@
 
 from fictile.engine.doctor import Diagnosis, Finding, examine
 from fictile.engine.machine import Machine, this_machine
-from fictile.engine.runtime import PRECISIONS, Runtime, choose_runtime
+from fictile.engine.runtime import PRECISIONS, Runtime, choose_runtime, precision_name
 
 __all__ = [
     "PRECISIONS",
@@ -12,5 +12,6 @@ __all__ = [
     "Runtime",
     "choose_runtime",
     "examine",
+    "precision_name",
     "this_machine",
 ]

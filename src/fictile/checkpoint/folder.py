@@ -162,7 +162,7 @@ def load_model(folder: str | PathLike[str]) -> Parts:
     about = read_model_file(folder)
     autoencoder = load_autoencoder(folder / VAE)
     _check_spaces(f"{folder / VAE} and {MODEL}", autoencoder.space, about.space)
-    trained_on = read_about(folder / UNET, "denoiser")[0].get("space")
+    trained_on = read_about(folder / UNET, "denoiser").get("space")
     if trained_on is not None:
         space = from_json(LatentSpace, trained_on, f"the latent space in {folder / UNET}")
         _check_spaces(f"{folder / VAE} and {UNET}", autoencoder.space, space)

@@ -1,12 +1,11 @@
 """A checkpoint that people own -> the parts of a model, and where any model is read from."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 
 from fictile.checkpoint.checkpoint import Checkpoint, LoadedCheckpoint, load_checkpoint, open_checkpoint
-from fictile.checkpoint.files import content_hash
+from fictile.checkpoint.files import content_hash, joined_hash
 from fictile.checkpoint.folder import MODEL, Defaults, Hashes, Parts, load_model
 from fictile.checkpoint.hub import HUB, INDEX
 from fictile.checkpoint.identify import Identity
@@ -108,15 +107,11 @@ def _hashes(checkpoint: Checkpoint) -> Hashes:
 
     def of(roles: Iterable[Role]) -> str:
         parts = [checkpoint.parts[role] for role in roles if role in checkpoint.parts]
-        return _together([known[file] for file in sorted({file for part in parts for file in part.weights.files})])
+        return joined_hash([known[file] for file in sorted({file for part in parts for file in part.weights.files})])
 
     return Hashes(
-        model=_together([known[file] for file in sorted(known)]),
+        model=joined_hash([known[file] for file in sorted(known)]),
         vae=of(["vae"]),
         unet=of(["unet"]),
         text=of(["text_encoder", "text_encoder_2"]),
     )
-
-
-def _together(hashes: list[str]) -> str:
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -27,8 +26,6 @@ from fictile.autoencoder import (
 )
 from fictile.checkpoint.assemble import assemble_autoencoder
 from fictile.checkpoint.autoencoder_names import bare_half, our_names
-from fictile.checkpoint.header import TensorInfo
-from fictile.checkpoint.weights import Weights
 from fictile.errors import RequestError
 from fictile.latent import LatentSpace
 
@@ -50,20 +47,7 @@ def known(spec: Any) -> Known:
 
 
 def assembled(spec: Any, tensors: Tensors) -> AnyAutoencoder:
-    return assemble_autoencoder(known(spec), held(tensors), content_hash="abc")
-
-
-def held(tensors: Tensors, name: str = "test.pth") -> Weights:
-    """As if they were in a file."""
-    return Weights(
-        path=Path(name),
-        format="pickle",
-        tensors={key: TensorInfo(dtype="F32", shape=tuple(tensor.shape)) for key, tensor in tensors.items()},
-        metadata={},
-        size=0,
-        read=tensors.__getitem__,
-        files=(Path(name),),
-    )
+    return assemble_autoencoder(known(spec), tensors, tensors.__getitem__, where="test.pth", content_hash="abc")
 
 
 def as_taesd(state: Tensors) -> Tensors:
@@ -233,7 +217,9 @@ def test_flux2_normalises_as_its_pipeline_does() -> None:
     twin.bn.running_var.copy_(torch.rand(128, generator=torch.Generator().manual_seed(3)) + 2)
     space = LatentSpace(id="test", channels=128, factor=4)
     tensors: Tensors = twin.state_dict()
-    built = assemble_autoencoder(replace(FLUX2, spec=spec, space=space), held(tensors))
+    built = assemble_autoencoder(
+        replace(FLUX2, spec=spec, space=space), tensors, tensors.__getitem__, where="flux2.safetensors"
+    )
     latent = built.encode(picture(16, 24)).mode()
     raw = twin.encode(picture(16, 24)).latent_dist.mode()
     batch, channels, height, width = raw.shape
@@ -247,7 +233,7 @@ def test_flux2_without_its_statistics_is_refused() -> None:
     spec = KLSpec(widths=(8, 16), layers=1, groups=4, channels=32)
     tensors: Tensors = random_network(spec).state_dict()
     with pytest.raises(RequestError, match=r"lacks bn.running_mean, bn.running_var, which say how"):
-        assemble_autoencoder(replace(FLUX2, spec=spec), held(tensors))
+        assemble_autoencoder(replace(FLUX2, spec=spec), tensors, tensors.__getitem__, where="flux2.safetensors")
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -1,33 +1,52 @@
 """A published autoencoder from the tensors of any file and any of its namings."""
 
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import cast
 
 import torch
+from jaxtyping import Shaped
+from torch import Tensor
 
 from fictile.autoencoder import AnyAutoencoder, Known, Normalisation, NormalisedAutoencoder
 from fictile.autoencoder import Network as AutoencoderNetwork
 from fictile.autoencoder.known import FLUX2_EPSILON, FLUX2_PATCH
 from fictile.checkpoint.fields import few
+from fictile.checkpoint.header import NAMES, TensorInfo
 from fictile.checkpoint.parts import Part
 from fictile.checkpoint.released import there
 from fictile.checkpoint.shapes import kl_in
 from fictile.checkpoint.weights import Weights
 from fictile.errors import RequestError
 
+Reader = Callable[[str], Shaped[Tensor, "..."]]
+
 STATISTICS = ("bn.running_mean", "bn.running_var")  # of FLUX.2's latents, in its autoencoder's files
 
 
-def assemble_autoencoder(known: Known, weights: Weights, *, content_hash: str | None = None) -> AnyAutoencoder:
-    """The autoencoder in float32 on the CPU, in evaluation mode, its tensors read one by one.
+def assemble_autoencoder(
+    known: Known, names: Collection[str], read: Reader, *, where: str, content_hash: str | None = None
+) -> AnyAutoencoder:
+    """The autoencoder of tensors at hand, in float32 on the CPU, in evaluation mode.
 
-    `weights` are those of a file, as they were released or as diffusers has them; what belongs to other networks must
-    have been left out. Of a tiny autoencoder, one half is enough.
+    `names` are as they were released or as diffusers has them; tensors of other networks must have been left out. Of a
+    tiny autoencoder, one half is enough. `where` names their origin in messages.
 
     Raises RequestError when tensors are missing, unexpected or of another shape.
     """
+    shapes = {name: read(name) for name in names}
+    weights = Weights(
+        path=Path(where),
+        format="pickle",
+        tensors={name: TensorInfo(dtype=NAMES[one.dtype], shape=tuple(one.shape)) for name, one in shapes.items()},
+        metadata={},
+        size=0,
+        read=read,
+        files=(),
+    )
     found = kl_in(weights)
     naming = found[1] if found else "released"
-    part = Part(role="vae", spec=there(known.spec, weights.tensors), naming=naming, weights=weights)
+    part = Part(role="vae", spec=there(known.spec, names), naming=naming, weights=weights)
     return NormalisedAutoencoder(
         cast(AutoencoderNetwork, part.build(torch.float32)),
         known.normalisation or batch_norm(weights),

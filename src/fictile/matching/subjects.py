@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fictile.autoencoder import AnyAutoencoder, Network, Normalisation
-from fictile.denoiser import Denoiser
+from fictile.checkpoint import Parts
+from fictile.denoiser import Conditioning, Denoiser
 from fictile.latent import LatentSpace
 
 Told = Literal["metadata", "bundle"]
@@ -48,3 +49,17 @@ class DenoiserSubject:
     because: str = ""  # how its space is known, as a phrase: "its family is sd1"
     autoencoder: AnyAutoencoder | None = field(default=None, repr=False)
     denoiser: Denoiser | None = field(default=None, repr=False)
+    unasked: Conditioning | None = field(default=None, repr=False)  # of an empty prompt, one row, for the denoiser
+
+    @classmethod
+    def of(cls, parts: Parts) -> "DenoiserSubject":
+        """A whole model that is loaded already."""
+        empty, _ = parts.text.condition("", "", size=parts.defaults.size)
+        return cls(
+            name=parts.name,
+            space=parts.denoiser.space,
+            because="it says so itself",
+            autoencoder=parts.autoencoder,
+            denoiser=parts.denoiser,
+            unasked=Conditioning.of(empty.context, empty.pooled, empty.sizes),
+        )

@@ -41,7 +41,9 @@ def open_model(name: str | PathLike[str], autoencoder: AnyAutoencoder | None = N
 def load_published(name: str | PathLike[str] | Checkpoint, autoencoder: AnyAutoencoder | None = None) -> Parts:
     """The parts of a Stable Diffusion 1, 2 or XL with everything in it, in float32 on the CPU.
 
-    The autoencoder is the one that it is bundled with, unless another is given. Raises RequestError as `load_checkpoint` does; for a model that
+    The autoencoder is the one that it is bundled with, unless another is given.
+
+    Raises RequestError as `load_checkpoint` does; for a model that
     lacks a part, that draws from more than a text, or whose prediction is unknown.
     """
     checkpoint = name if isinstance(name, Checkpoint) else open_checkpoint(name)

@@ -1,11 +1,14 @@
 """The options that several commands share, each declared once, and how their words are read."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fictile.errors import RequestError
+
+if TYPE_CHECKING:
+    from fictile.codec import AutoencoderCodec
 
 MODEL, OUTPUT = "Model", "Output"  # panels of the help page
 
@@ -18,6 +21,31 @@ Model = Annotated[
         help="A folder of Fictile's or of diffusers, a single file, or hub:owner/name; the packaged one if left out.",
         rich_help_panel=MODEL,
         show_default=False,
+    ),
+]
+Vae = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="VAE",
+        help="An autoencoder in the place of the model's own: a file, a folder, or a model that holds it.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+VaeAlone = Annotated[
+    Path | None,
+    typer.Option(
+        "--vae",
+        metavar="VAE",
+        help="An autoencoder: a file, a folder, or a model that holds it. Alone, or with --model in that model's place.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", metavar="", help="Take the VAE even if it is of another latent space.", rich_help_panel=MODEL
     ),
 ]
 Precision = Annotated[
@@ -64,3 +92,12 @@ def height_and_width(text: str) -> tuple[int, int]:
     if len(more) > 1 or not all(side.isascii() and side.isdecimal() for side in sides):
         raise RequestError(f"{text!r} is no size; write WIDTHxHEIGHT, such as 256x192, or one number for a square.")
     return int(more[0] if more else width), int(width)
+
+
+def codec(model: Path | None, vae: Path | None, *, force: bool, device: str, precision: str) -> "AutoencoderCodec":
+    """What encodes and decodes: an autoencoder alone where nothing but it is named, else that of the model."""
+    from fictile.model import load, load_codec
+
+    if vae is not None and model is None:
+        return load_codec(vae, device=device, precision=precision)
+    return load(model, vae=vae, force=force, device=device, precision=precision).codec

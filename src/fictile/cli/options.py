@@ -37,7 +37,7 @@ VaeAlone = Annotated[
     typer.Option(
         "--vae",
         metavar="VAE",
-        help="An autoencoder: a file, a folder, or a model that holds it. Alone, or with --model in that model's place.",
+        help="An autoencoder (a file, a folder, a model that holds it), alone or in the place of --model's own.",
         rich_help_panel=MODEL,
         show_default=False,
     ),

@@ -77,8 +77,11 @@ def _with(model: str | PathLike[str], chosen: _Candidate, why: str, *, force: bo
     """The model with this autoencoder. Raises SpaceMismatch when that is surely wrong and not forced."""
     verdict = chosen.verdict
     foreign = verdict.kind == "foreign"
-    if foreign and not force:
-        raise SpaceMismatch(verdict.sentence())
+    impossible = any(evidence.source == "shape" for evidence in verdict.evidence)
+    if foreign and (impossible or not force):
+        raise SpaceMismatch(
+            verdict.sentence() + (" Force cannot help: the sizes differ." if impossible and force else "")
+        )
     if verdict.kind != "belongs":
         logging.getLogger(__name__).warning("%s", verdict.sentence())
     result = {"belongs": "it belongs", "foreign": "it is foreign, and was forced"}.get(

@@ -59,6 +59,8 @@ def generate(
         typer.Option(metavar="X", help="How much of it may change: near 0 hardly, 1 entirely.", rich_help_panel=START),
     ] = 0.75,
     model: options.Model = None,
+    vae: options.Vae = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -83,7 +85,8 @@ def generate(
         check_writable(paths[0])
         init = load_picture(start) if start else None
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        say(f"VAE: {maker.vae_origin}")
         if verbose:
             for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
                 say(f"{name}: {maker.count_tokens(text, weighting=weighting)}")

@@ -21,6 +21,7 @@ def replay(
         ),
     ] = None,
     model: options.Model = None,
+    vae: options.Vae = None,
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -42,7 +43,7 @@ def replay(
         recipe = Recipe.read(picture)
         init = open_source(start) if start else None
         work.stage("Loading the model")
-        maker = load(model, runtime=recipe.runtime)
+        maker = load(model, vae=vae, force=recipe.vae_forced, runtime=recipe.runtime)
         again = maker.replay(recipe, init=init, callback=work.denoising(recipe.steps, recipe.strength))
     again.save(path)
     report([(again, path)], time.perf_counter() - began, json)

@@ -16,6 +16,7 @@ from fictile.cli.examples import examples
 from fictile.cli.generate import generate
 from fictile.cli.inspect import inspect
 from fictile.cli.latents import decode, encode
+from fictile.cli.match import match
 from fictile.cli.replay import replay
 from fictile.cli.roundtrip import roundtrip
 from fictile.cli.terminal import fail, say
@@ -57,6 +58,9 @@ app.command(
     epilog=examples("fictile convert model.safetensors folder", "fictile convert folder model.safetensors --dtype fp16")
 )(convert)
 app.command(epilog=examples("fictile doctor", "fictile doctor --recipe fox.png"))(doctor)
+app.command(epilog=examples("fictile match model.safetensors vae.safetensors", "fictile match folder vae.pt --json"))(
+    match
+)
 app.add_typer(train.app, name="train")
 
 

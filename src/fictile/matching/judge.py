@@ -1,10 +1,10 @@
 """What a denoiser says of an autoencoder: its latents are noised a little, denoised once, and compared.
 
-The figure at a level is the error that is left over the error that was put in. Latents of the denoiser's own space leave
-less than one, since it has learnt what they look like. Foreign ones leave more: it takes them for its own under noise,
-and moves them there. Three things make that sharp: little noise (under much of it every latent gains), one spread for
-all latents (a shrunk space gains nothing by being shrunk), and pictures of the denoiser's own domain, with the curve that
-its own autoencoder leaves on them for comparison.
+The figure at a level is the error that is left over the error that was put in. Latents of the denoiser's own space
+leave less than one, since it has learnt what they look like. Foreign ones leave more: it takes them for its own under
+noise, and moves them there. Three things make that sharp: little noise (under much of it every latent gains), one
+spread for all latents (a shrunk space gains nothing by being shrunk), and pictures of the denoiser's own domain, with
+the curve that its own autoencoder leaves on them for comparison.
 """
 
 import math

@@ -1,70 +1,43 @@
 """The page where it all meets: a prompt becomes conditioning, noise becomes a latent, a latent becomes a picture."""
 
-import copy
-import hashlib
-import logging
-import math
 import secrets
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from fictile import __version__
-from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory
+from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
 from fictile.checkpoint import Parts, load_model, open_model
-from fictile.denoiser import Conditioning, Denoiser, Guidance, guide
-from fictile.engine import PRECISIONS, Runtime, choose_runtime
-from fictile.errors import FictileError, RequestError
+from fictile.codec import AutoencoderCodec
+from fictile.denoiser import Denoiser, Guidance
+from fictile.diffusion import Diffusion, Start
+from fictile.editing import EditTask, input_hash, past
+from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
+from fictile.errors import RequestError
 from fictile.latent import Latent, LatentSpace
-from fictile.picture import Picture, crop, load_picture, pad_to_multiple, save_picture
-from fictile.recipe import Recipe
-from fictile.sampling import (
-    AUTOMATIC,
-    SAMPLERS,
-    Callback,
-    StepNoise,
-    initial_noise,
-    make_steps,
-    sampler_name,
-    schedule_name,
-    split_name,
-)
-from fictile.schedule import Level
-from fictile.text import Prompt
+from fictile.made import EditedPicture, GeneratedPicture, PictureFile, check_init, pixel_hash
+from fictile.picture import Mask, Picture, Source, load_picture, open_source
+from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
+from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
+from fictile.text import Prompt, TextConditioner
 
 PACKAGED = "emoji"
+STRENGTH = 0.75  # of an edit without a mask
+NOTHING_MASKED = "the mask is empty, so the picture was copied"
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
-
-Network = TypeVar("Network", bound=nn.Module)
-PictureFile = str | Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneratedPicture:
-    """A picture, the latent it was decoded from, and how it was made."""
-
-    pixels: Float[Tensor, "3 h w"]  # float32 in [-1, 1], on the CPU
-    latent: Latent  # a batch of one, on the CPU
-    recipe: Recipe
-
-    def save(self, path: PictureFile) -> None:
-        """Write the picture; a PNG carries its recipe. Raises RequestError when the place cannot be written to."""
-        save_picture(self.pixels, path, self.recipe.text_chunks())
 
 
 class Model:
     """An autoencoder, a text encoder and a denoiser that belong together, placed where they run.
 
-    The networks are copies of those in `parts`, in the precision of the runtime. An autoencoder that overflows in it
-    runs again in a wider one; with a `memory`, the next picture begins there, and so does the next model with this
-    autoencoder.
+    The networks are copies of those in `parts`, in the precision of the runtime. With a `memory`, an autoencoder that
+    overflowed in it begins the next time in the wider one that it needed.
     """
 
     def __init__(self, parts: Parts, runtime: Runtime | None = None, *, memory: PrecisionMemory | None = None) -> None:
@@ -73,34 +46,33 @@ class Model:
         self.defaults = parts.defaults
         self.hashes = parts.hashes
         self.runtime = runtime
-        self._ladder = PrecisionLadder(parts.autoencoder, runtime.device)
-        self._memory = memory
-        self._told: set[str] = set()
-        self._ladder.at(self._decode_dtype)  # now, not at the first picture
-        self.text = parts.text.placed(lambda network: _placed(network, runtime.device, runtime.dtype))
-        self.denoiser: Denoiser = replace(
-            parts.denoiser, network=_placed(parts.denoiser.network, runtime.device, runtime.dtype)
-        )
+        self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory)
+        self._diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime)
 
     @property
     def autoencoder(self) -> AnyAutoencoder:
         """The autoencoder, in the precision that its next run begins with."""
-        return self._ladder.at(self._decode_dtype)
+        return self.codec.autoencoder
 
     @property
-    def _decode_dtype(self) -> torch.dtype:
-        wanted = self.runtime.decode_dtype
-        return self._memory.start(self._ladder.content_hash, wanted) if self._memory else wanted
+    def text(self) -> TextConditioner:
+        """What reads the prompts."""
+        return self._diffusion.text
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """What takes the noise away."""
+        return self._diffusion.denoiser
 
     @property
     def space(self) -> LatentSpace:
         """The latent space of the model."""
-        return self._ladder.space
+        return self.codec.space
 
     @property
     def multiple(self) -> int:
         """Heights and widths of pictures are multiples of this."""
-        return self.space.factor * self.denoiser.network.spec.multiple
+        return self._diffusion.multiple
 
     def generate(
         self,
@@ -131,7 +103,8 @@ class Model:
             schedule: of the steps; `sampling.SCHEDULES` lists them, and A1111's "Automatic" is as good as None.
             size: height and width, multiples of `multiple`. With an init picture, its own.
             init: a picture to start from instead of noise alone.
-            strength: how much of the init picture may change, above 0 and at most 1; without one it means nothing.
+            strength: how much of the init picture may change: at 0 it only takes the trip through the latent space, at
+                1 it leaves nothing but its size; without one it means nothing.
             weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
             clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
                 last, in A1111's counting.
@@ -140,38 +113,109 @@ class Model:
         Raises RequestError before anything is computed when an argument is out of its range, FictileError when the
         result is not finite.
         """
-        given = load_picture(init) if isinstance(init, str | Path) else init
-        defaults = self.defaults
-        if not isinstance(guidance, Guidance):
-            guidance = Guidance(
-                scale=defaults.guidance if guidance is None else guidance,
-                rescale=defaults.guidance_rescale,
-                interval=defaults.guidance_interval,
-            )
-        sampler, own_schedule = split_name(sampler or defaults.sampler)
-        if schedule and schedule.strip().lower() == AUTOMATIC:
-            schedule = None
-        recipe = Recipe(
+        given = None if init is None else _opened(init)
+        recipe = self._recipe(
             prompt=prompt,
             negative=negative,
-            seed=secrets.randbelow(NEW_SEEDS) if seed is None else seed,
-            index=0,
-            count=count,
-            size=size or ((given.height, given.width) if given else defaults.size),
-            steps=defaults.steps if steps is None else steps,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
             sampler=sampler,
-            schedule=schedule_name(schedule or own_schedule or defaults.schedule),
-            guidance=float(guidance.scale),
-            guidance_rescale=guidance.rescale,
-            guidance_interval=guidance.interval,
+            schedule=schedule,
+            count=count,
+            size=size or ((given.height, given.width) if given else self.defaults.size),
             strength=strength if given else 1.0,
-            init=_pixel_hash(given) if given else None,
+            init=pixel_hash(given) if given else None,
             weighting=weighting,
             clip_skip=clip_skip,
-            **self._identity(),
         )
-        latent = self._sampled(recipe, given, callback)
+        latent = self._sampled(recipe, given, None, callback)
         return [self._picture(latent[index], recipe, index) for index in range(count)]
+
+    def edit(
+        self,
+        picture: PictureFile | Source,
+        prompt: str,
+        *,
+        mask: PictureFile | Mask | None = None,
+        strength: float | None = None,
+        feather: float = FEATHER,
+        outpaint: tuple[int, int, int, int] = (0, 0, 0, 0),
+        only_masked: bool = False,
+        padding: int = PADDING,
+        match_colours: bool = True,
+        picture_guidance: float = PICTURE_GUIDANCE,
+        cover: bool = False,
+        negative: str = "",
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: float | Guidance | None = None,
+        sampler: str | None = None,
+        schedule: str | None = None,
+        count: int = 1,
+        weighting: str = "a1111",
+        clip_skip: int = 1,
+        callback: Callback | None = None,
+    ) -> list[EditedPicture]:
+        """Make `count` edits of a picture, and paint them over the samples of its file.
+
+        What neither the mask nor its feather reaches comes back sample by sample; the recipe holds the proof, which
+        `editing.verify` checks. Whatever is not named here is as in `generate`.
+
+        Args:
+            picture: a file, in whatever size, depth, profile and orientation.
+            mask: what may change: a picture file (white may, black may not) or a `Mask`; None is all of the picture.
+                Greys are strengths, and do not make the edit transparent (differential diffusion, arXiv 2306.00950).
+            strength: 0 (the picture's trip through the latent space) to 1 (from pure noise). If None, 1 with a mask,
+                and for models that see a picture, else 0.75.
+            feather: pixels around the mask over which the edit fades into the picture.
+            outpaint: pixels by which the canvas grows at left, top, right and bottom; they may change entirely.
+            only_masked: show the model only the mask and its surroundings, scaled to the size it was made for.
+            padding: pixels of surroundings that it sees then.
+            match_colours: take back what the autoencoder does to the colours, as it is seen around the mask.
+            picture_guidance: how strongly to keep to the picture, for instruct-pix2pix models: 1 to 2.
+            cover: make what was transparent opaque where it is edited; alpha stays as it is otherwise. What is new of
+                a larger canvas is always opaque.
+
+        Raises RequestError before anything is computed when an argument is out of its range or the file cannot be
+        painted on, FictileError when the result is not finite.
+        """
+        source = picture if isinstance(picture, Source) else open_source(picture)
+        if isinstance(mask, str | Path):
+            mask = Mask.open(mask)
+        if mask is not None:
+            mask.check((source.height, source.width))
+        if strength is None:
+            everything = mask is None and not any(outpaint) and self.denoiser.sight != "picture"
+            strength = STRENGTH if everything else 1.0
+        recipe = self._recipe(
+            prompt=prompt,
+            negative=negative,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            schedule=schedule,
+            count=count,
+            size=(source.height, source.width),
+            strength=strength,
+            weighting=weighting,
+            clip_skip=clip_skip,
+            init=None,
+            edit=Edit(
+                input=input_hash(source),
+                mask=mask and mask.to_text(),
+                feather=feather,
+                outpaint=outpaint,
+                only_masked=only_masked,
+                padding=padding,
+                match_colours=match_colours,
+                picture_guidance=picture_guidance,
+                cover=cover,
+            ),
+            history=past(source.text),
+        )
+        return self._edited(recipe, source, range(count), callback)
 
     def count_tokens(self, prompt: str, *, weighting: str = "a1111") -> Prompt:
         """The prompt as the text encoder reads it: its tokens, its chunks, and what is weighted.
@@ -184,10 +228,10 @@ class Model:
         self,
         source: Recipe | PictureFile,
         *,
-        init: PictureFile | Picture | None = None,
+        init: PictureFile | Picture | Source | None = None,
         callback: Callback | None = None,
-    ) -> GeneratedPicture:
-        """Make a picture again from its recipe, or from the PNG that carries it; `init` is the one it started from.
+    ) -> GeneratedPicture | EditedPicture:
+        """Make a picture again from its recipe, or from the file that carries it; `init` is the one it started from.
 
         The same bytes come out on the same machine with the same versions, in the recipe's own runtime:
         `load(path, runtime=recipe.runtime)`. Elsewhere `Recipe.differences` tells what has changed.
@@ -201,12 +245,17 @@ class Model:
                 f"The recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
                 f"{self.name} with hash {(here or 'none')[:10]} is loaded; load that model."
             )
-        given = load_picture(init) if isinstance(init, str | Path) else init
-        _check_init(recipe.init, given)
         if not 0 <= recipe.index < recipe.count:
             raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
-        return self._picture(self._sampled(first, given, callback)[recipe.index], first, recipe.index)
+        if recipe.edit:
+            if init is None or isinstance(init, Picture):
+                raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
+            given = init if isinstance(init, Source) else open_source(init)
+            return self._edited(first, given, [recipe.index], callback)[0]
+        given = None if init is None else _opened(init)
+        check_init(recipe.init, given)
+        return self._picture(self._sampled(first, given, None, callback)[recipe.index], first, recipe.index)
 
     def encode(self, picture: PictureFile | Picture) -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -214,10 +263,7 @@ class Model:
         The picture is mirrored beyond its lower and right edge where the autoencoder needs more; the latent remembers
         the true size. Raises RequestError for what is no picture.
         """
-        given = load_picture(picture) if isinstance(picture, str | Path) else picture
-        latent, notes = self._encode(given, self.space.factor, self._decode_dtype)
-        self._tell(notes)
-        return latent
+        return self.codec.encode(_opened(picture))
 
     def decode(self, latent: Latent) -> Picture:
         """A latent of one picture to the picture, in its true size.
@@ -225,128 +271,94 @@ class Model:
         Raises SpaceMismatch for a latent of another space, RequestError for several, FictileError when the result is
         not finite.
         """
-        latent.check(self.space)
-        if len(latent) != 1:
-            raise RequestError(f"The latent holds {len(latent)} pictures; decode them one by one, as latent[0].")
-        if not latent.data.isfinite().all():
-            raise RequestError("The latent has values that are not finite numbers; make it again.")
-        pixels, notes = self._decode(latent, self._decode_dtype)
-        self._tell(notes)
-        return Picture(pixels)
+        return self.codec.decode(latent)
 
-    def _sampled(self, recipe: Recipe, init: Picture | None, callback: Callback | None) -> Latent:
+    def _recipe(
+        self,
+        *,
+        seed: int | None,
+        steps: int | None,
+        guidance: float | Guidance | None,
+        sampler: str | None,
+        schedule: str | None,
+        **chosen: Any,  # fields of `Recipe` that need no default
+    ) -> Recipe:
+        """The recipe of the first picture; whatever is None is the model's default."""
+        defaults = self.defaults
+        if not isinstance(guidance, Guidance):
+            guidance = Guidance(
+                scale=defaults.guidance if guidance is None else guidance,
+                rescale=defaults.guidance_rescale,
+                interval=defaults.guidance_interval,
+            )
+        sampler, own_schedule = split_name(sampler or defaults.sampler)
+        if schedule and schedule.strip().lower() == AUTOMATIC:
+            schedule = None
+        return Recipe(
+            seed=secrets.randbelow(NEW_SEEDS) if seed is None else seed,
+            index=0,
+            steps=defaults.steps if steps is None else steps,
+            sampler=sampler,
+            schedule=schedule_name(schedule or own_schedule or defaults.schedule),
+            guidance=float(guidance.scale),
+            guidance_rescale=guidance.rescale,
+            guidance_interval=guidance.interval,
+            **chosen,
+            **self._identity(),
+        )
+
+    def _sampled(self, recipe: Recipe, init: Picture | None, mask: Mask | None, callback: Callback | None) -> Latent:
         """The latents of all pictures that are made together with the one of this recipe, the first of them."""
-        self._check(recipe, init)
-        sampler = SAMPLERS[sampler_name(recipe.sampler)]
-        guidance = Guidance(scale=recipe.guidance, rescale=recipe.guidance_rescale, interval=recipe.guidance_interval)
-        levels = make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps, recipe.strength)
-        with torch.no_grad(), _threads(self.runtime.threads):
-            x = self._start(recipe, levels[0], init)
-            step_noise = StepNoise(tuple(x.shape[1:]), range(recipe.seed, recipe.seed + recipe.count))
-            wanted, unwanted = self._conditioning(recipe)
-            x0 = sampler(
-                guide(self.denoiser, wanted, unwanted, guidance),
-                x,
-                levels,
-                noise=lambda step: step_noise(step).to(x.device),
-                callback=callback,
-            )
-        return self._finished(x0, recipe)
+        self._diffusion.check(recipe, init and (init.height, init.width))
+        start = None
+        if init:
+            latent = self._started(init, recipe)
+            start = Start(latent=latent.data, mask=mask and mask.cells(self.multiple, self.space.factor))
+        x0 = self._diffusion.sample(recipe, start, self._beside(recipe, init, mask, start), callback)
+        return Latent(x0, self.space, recipe.size, self.codec.content_hash)
 
-    def _check(self, recipe: Recipe, init: Picture | None) -> None:
-        """Raises RequestError for what the parts below would only notice after they have started to compute."""
-        if not recipe.prompt.strip():
-            raise RequestError("The prompt is empty; say what the picture should show.")
-        for text in (recipe.prompt, recipe.negative):
-            self.text.read(text, weighting=recipe.weighting, clip_skip=recipe.clip_skip)
-        if recipe.count < 1:
-            raise RequestError(f"{recipe.count} pictures were asked for; make 1 or more.")
-        if not math.isfinite(recipe.guidance):
-            raise RequestError(f"The guidance is {recipe.guidance}; give a finite number, such as 5.")
-        if init and recipe.size != (init.height, init.width):
-            raise RequestError(
-                f"The size is {_by(recipe.size)}, but the picture to start from is {init.width}x{init.height}; "
-                "leave the size out or resize the picture."
-            )
-        multiple = self.multiple
-        if not init and any(side < multiple or side % multiple for side in recipe.size):
-            smaller = [max(side // multiple, 1) * multiple for side in recipe.size]
-            larger = [max(math.ceil(side / multiple), 1) * multiple for side in recipe.size]
-            nearest = " or ".join(dict.fromkeys([_by(smaller), _by(larger)]))
-            raise RequestError(
-                f"The size is {_by(recipe.size)}, but {self.name} makes multiples of {multiple}; choose {nearest}."
-            )
+    def _started(self, picture: Picture, recipe: Recipe) -> Latent:
+        latent, notes = self.codec.encoded(picture, self.multiple, PRECISIONS[recipe.decode_precision])
+        self.codec.tell(notes)
+        return latent
 
-    def _conditioning(self, recipe: Recipe) -> tuple[Conditioning, Conditioning]:
-        """What the pictures should show and what not, a row for each."""
-        weighting, clip_skip = recipe.weighting, recipe.clip_skip
-        both = self.text.condition(
-            recipe.prompt, recipe.negative, size=recipe.size, weighting=weighting, clip_skip=clip_skip
-        )
-        wanted, unwanted = (
-            Conditioning.of(text.context, text.pooled, text.sizes).repeat(recipe.count) for text in both
-        )
-        return wanted, unwanted
+    def _beside(
+        self, recipe: Recipe, picture: Picture | None, mask: Mask | None, start: Start | None
+    ) -> Float[Tensor, "1 k h w"] | None:
+        """What the denoiser sees beside the noisy latent (see `Denoiser.sight`)."""
+        sight = self.denoiser.sight
+        if sight == "noise":
+            return None
+        if sight == "picture":
+            assert start is not None, "words alone have been refused"
+            return self.autoencoder.normalisation.undo(start.latent)
+        mask = mask or Mask.everything(recipe.size)
+        kept = torch.zeros(3, *recipe.size) if picture is None else picture.pixels * (mask.amount == 0)
+        hidden = (mask.cells(self.multiple, self.space.factor) > 0).float()
+        return torch.cat([hidden, self._started(Picture(kept), recipe).data], dim=1)
 
-    def _start(self, recipe: Recipe, level: Level, init: Picture | None) -> Float[Tensor, "b c h w"]:
-        """Noise, or the init picture's latent under noise, as it stands at the first level.
-
-        Noise alone stands in for a latent of variance 1 under noise, and so has their common variance,
-        alpha^2 + sigma^2.
-        """
-        cells = (math.ceil(side / self.multiple) * self.multiple // self.space.factor for side in recipe.size)
-        noise = initial_noise((self.space.channels, *cells), recipe.seed, recipe.count)
-        if init is None:
-            x = math.hypot(level.alpha, level.sigma) * noise
-        else:
-            latent, notes = self._encode(init, self.multiple, PRECISIONS[recipe.decode_precision])
-            self._tell(notes)
-            x = level.alpha * latent.data + level.sigma * noise
-        return x.to(self.runtime.device)
-
-    def _finished(self, x0: Float[Tensor, "b c h w"], recipe: Recipe) -> Latent:
-        """The sampler's result as a latent on the CPU. Raises FictileError when it is not finite."""
-        if not x0.isfinite().all():
-            raise FictileError(
-                f"The latent has values that are not finite after {recipe.steps} steps in {recipe.precision}; "
-                + ("lower the guidance." if recipe.precision == "float32" else "run again with precision float32.")
-            )
-        return Latent(x0.cpu(), self.space, recipe.size, self._ladder.content_hash)
+    def _edited(
+        self, recipe: Recipe, source: Source, indices: Sequence[int], callback: Callback | None
+    ) -> list[EditedPicture]:
+        """The edits of these indices among those that are made together."""
+        assert recipe.edit is not None, "this is the recipe of an edit"
+        task = EditTask(recipe.edit, source, native=self.defaults.size, multiple=self.multiple)
+        recipe = replace(recipe, size=(task.seen.height, task.seen.width), edit=task.proven())
+        if task.is_empty:
+            self._diffusion.check(recipe, recipe.size)
+            recipe = replace(recipe, notes=(NOTHING_MASKED,))
+            return [
+                EditedPicture(source=source, latent=None, recipe=replace(recipe, seed=recipe.seed + index, index=index))
+                for index in indices
+            ]
+        latent = self._sampled(recipe, task.seen, task.seen_mask, callback)
+        made = [self._picture(latent[index], recipe, index) for index in indices]
+        return [EditedPicture(source=task.finished(one.pixels), latent=one.latent, recipe=one.recipe) for one in made]
 
     def _picture(self, latent: Latent, recipe: Recipe, index: int) -> GeneratedPicture:
-        pixels, notes = self._decode(latent, PRECISIONS[recipe.decode_precision])
+        pixels, notes = self.codec.decoded(latent, PRECISIONS[recipe.decode_precision])
         recipe = replace(recipe, seed=recipe.seed + index, index=index, notes=notes)
         return GeneratedPicture(pixels=pixels, latent=latent, recipe=recipe)
-
-    def _encode(self, picture: Picture, multiple: int, dtype: torch.dtype) -> tuple[Latent, tuple[str, ...]]:
-        """The latent of a picture that is mirrored beyond its edge up to a multiple, and what was done otherwise."""
-        pixels, size = pad_to_multiple(picture.pixels[None], multiple)
-        with _threads(self.runtime.threads):
-            posterior, used = self._ladder.encode(pixels, dtype)
-        latent = Latent(posterior.mean.cpu(), self.space, size, self._ladder.content_hash)
-        return latent, self._widened("encoded", dtype, used)
-
-    def _decode(self, latent: Latent, dtype: torch.dtype) -> tuple[Float[Tensor, "3 h w"], tuple[str, ...]]:
-        """The pixels of one latent in their true size, and what had to be done otherwise than asked."""
-        with _threads(self.runtime.threads):
-            pixels, used = self._ladder.decode(latent, dtype)
-        whole = latent.size or (pixels.shape[2], pixels.shape[3])
-        return crop(pixels[0].cpu(), whole).clamp(-1, 1), self._widened("decoded", dtype, used)
-
-    def _widened(self, done: str, asked: torch.dtype, used: torch.dtype) -> tuple[str, ...]:
-        """A note, and a memory, of a run that needed a wider precision than was asked for."""
-        if used == asked:
-            return ()
-        if self._memory:
-            self._memory.remember(self._ladder.content_hash, used)
-        return (f"{done} in {_precision(used)}, because {_precision(asked)} overflowed",)
-
-    def _tell(self, notes: tuple[str, ...]) -> None:
-        """Say, once each, what no recipe will."""
-        for note in notes:
-            if note not in self._told:
-                self._told.add(note)
-                logging.getLogger(__name__).warning("The picture was %s.", note)
 
     def _identity(self) -> dict[str, Any]:
         """The part of a recipe that is the same for all pictures of this model in this place."""
@@ -359,7 +371,7 @@ class Model:
             "text_hash": hashes and hashes.text,
             "space": self.space.id,
             "precision": self.runtime.precision,
-            "decode_precision": _precision(self._decode_dtype),
+            "decode_precision": precision_name(self.codec.dtype),
             "device": str(self.runtime.device),
             "threads": self.runtime.threads,
             "fictile": __version__,
@@ -385,45 +397,7 @@ def load(
         return Model(load_model(folder), runtime, memory=memory)
 
 
-def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
-    """A copy of the network, ready to run and nothing else."""
-    placed = copy.deepcopy(network).requires_grad_(False).eval().to(device, dtype)
-    return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
-
-
-@contextmanager
-def _threads(count: int) -> Generator[None]:
-    """torch on this many CPU threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _precision(dtype: torch.dtype) -> str:
-    return next(name for name, one in PRECISIONS.items() if one == dtype)
-
-
-def _check_init(needed: str | None, given: Picture | None) -> None:
-    """Raises RequestError unless `given` is the picture whose hash a recipe needs, or both are None."""
-    if needed == (given and _pixel_hash(given)):
-        return
-    if given is None:
-        problem = "a picture, and none was given; give that picture"
-    elif needed is None:
-        problem = "noise alone, and a picture was given; leave it out"
-    else:
-        problem = "another picture than the one given; give that one"
-    raise RequestError(f"The recipe started from {problem}.")
-
-
-def _pixel_hash(picture: Picture) -> str:
-    return hashlib.sha256(picture.pixels.cpu().contiguous().numpy().tobytes()).hexdigest()
-
-
-def _by(size: Sequence[int]) -> str:
-    """Height and width as people write them: width x height."""
-    height, width = size
-    return f"{width}x{height}"
+def _opened(picture: PictureFile | Picture | Source) -> Picture:
+    if isinstance(picture, Source):
+        return picture.picture()
+    return picture if isinstance(picture, Picture) else load_picture(picture)

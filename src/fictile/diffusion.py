@@ -1,0 +1,169 @@
+"""A recipe becomes latents: its words become conditioning, noise is drawn, and the noise is taken away again."""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fictile.denoiser import Conditioning, Denoiser, Guidance, guide, guide_by_picture
+from fictile.engine import Runtime
+from fictile.errors import FictileError, RequestError
+from fictile.recipe import PICTURE_GUIDANCE, Recipe
+from fictile.sampling import (
+    SAMPLERS,
+    Callback,
+    Denoise,
+    StepNoise,
+    initial_noise,
+    keep,
+    last_steps,
+    make_steps,
+    sampler_name,
+    started,
+)
+from fictile.text import TextConditioner
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A picture to start from, as latents of a size that the denoiser takes."""
+
+    latent: Float[Tensor, "1 c h w"]
+    mask: Float[Tensor, "1 1 h w"] | None = None  # how much each cell may change; None: all of them, entirely
+
+
+class Diffusion:
+    """A text encoder and a denoiser that belong together, placed where they run: copies, in the runtime's precision."""
+
+    def __init__(self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime) -> None:
+        self.name = name
+        self.runtime = runtime
+        self.text = text.placed(lambda network: _placed(network, runtime))
+        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime))
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths of pictures are multiples of this."""
+        return self.denoiser.space.factor * self.denoiser.network.spec.multiple
+
+    def check(self, recipe: Recipe, given: tuple[int, int] | None = None) -> None:
+        """Raises RequestError for whatever is wrong with a recipe, before anything is computed.
+
+        `given` is the height and width of the picture that it starts from, if it does.
+        """
+        if not recipe.prompt.strip():
+            raise RequestError("The prompt is empty; say what the picture should show.")
+        for text in (recipe.prompt, recipe.negative):
+            self.text.read(text, weighting=recipe.weighting, clip_skip=recipe.clip_skip)
+        if recipe.count < 1:
+            raise RequestError(f"{recipe.count} pictures were asked for; make 1 or more.")
+        if not math.isfinite(recipe.guidance):
+            raise RequestError(f"The guidance is {recipe.guidance}; give a finite number, such as 5.")
+        sampler_name(recipe.sampler)
+        _guidance(recipe)
+        make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps)
+        if not 0 <= recipe.strength <= 1 or (recipe.strength == 0 and not given):
+            raise RequestError(f"Strength {recipe.strength} is out of range: give a number from 0 to 1.")
+        if self.denoiser.sight == "picture" and not given:
+            raise RequestError(f"{self.name} changes pictures and draws none from words alone; give it one to edit.")
+        StepNoise((), (recipe.seed, recipe.seed + recipe.count - 1))
+        self._check_size(recipe.size, given)
+
+    def sample(
+        self,
+        recipe: Recipe,
+        start: Start | None = None,
+        beside: Float[Tensor, "1 k h w"] | None = None,
+        callback: Callback | None = None,
+    ) -> Float[Tensor, "b c h w"]:
+        """The latents of all pictures that are made together with the one of this recipe, the first of them.
+
+        `beside` is what the denoiser sees beside the noisy latent (see `Denoiser.sight`). The recipe has been checked.
+        Raises FictileError when the result is not finite.
+        """
+        amount = recipe.strength * (torch.ones(1, 1, 1, 1) if start is None or start.mask is None else start.mask)
+        most = float(amount.max())
+        if start and most == 0:
+            return start.latent.repeat(recipe.count, 1, 1, 1)
+        levels = make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps, most)
+        device = self.runtime.device
+        with torch.no_grad(), self.runtime.limited():
+            noise = initial_noise(self._shape(recipe), recipe.seed, recipe.count)
+            step_noise = StepNoise(tuple(noise.shape[1:]), range(recipe.seed, recipe.seed + recipe.count))
+            denoise = self._guided(recipe, beside)
+            if start and start.mask is not None:
+                turns = last_steps(amount, recipe.steps).to(device)
+                denoise = keep(denoise, start.latent.to(device), turns, levels)
+            x0 = SAMPLERS[sampler_name(recipe.sampler)](
+                denoise,
+                started(noise, levels[0], start and start.latent, amount).to(device),
+                levels,
+                noise=lambda step: step_noise(step).to(device),
+                callback=callback,
+            )
+        if not x0.isfinite().all():
+            raise FictileError(
+                f"The latent has values that are not finite after {recipe.steps} steps in {recipe.precision}; "
+                + ("lower the guidance." if recipe.precision == "float32" else "run again with precision float32.")
+            )
+        return x0.cpu()
+
+    def _check_size(self, size: tuple[int, int], given: tuple[int, int] | None) -> None:
+        if given and size != given:
+            raise RequestError(
+                f"The size is {_by(size)}, but the picture to start from is {_by(given)}; "
+                "leave the size out or resize the picture."
+            )
+        multiple = self.multiple
+        if not given and any(side < multiple or side % multiple for side in size):
+            smaller = [max(side // multiple, 1) * multiple for side in size]
+            larger = [max(math.ceil(side / multiple), 1) * multiple for side in size]
+            nearest = " or ".join(dict.fromkeys([_by(smaller), _by(larger)]))
+            raise RequestError(
+                f"The size is {_by(size)}, but {self.name} makes multiples of {multiple}; choose {nearest}."
+            )
+
+    def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None) -> Denoise:
+        """The denoiser, told what the pictures should show and what not, and how strongly."""
+        weighting, clip_skip = recipe.weighting, recipe.clip_skip
+        texts = self.text.condition(
+            recipe.prompt, recipe.negative, size=recipe.size, weighting=weighting, clip_skip=clip_skip
+        )
+        seen = None if beside is None else beside.to(self.runtime.device)
+        wanted, unwanted = (
+            replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen).repeat(recipe.count)
+            for text in texts
+        )
+        if self.denoiser.sight == "picture":
+            picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
+            return guide_by_picture(self.denoiser, wanted, unwanted, _guidance(recipe), picture_scale)
+        return guide(self.denoiser, wanted, unwanted, _guidance(recipe))
+
+    def _shape(self, recipe: Recipe) -> tuple[int, int, int]:
+        """Channels, height and width of a latent of the recipe's size, padded to what the denoiser takes."""
+        space, multiple = self.denoiser.space, self.multiple
+        height, width = (math.ceil(side / multiple) * multiple // space.factor for side in recipe.size)
+        return space.channels, height, width
+
+
+def _guidance(recipe: Recipe) -> Guidance:
+    return Guidance(scale=recipe.guidance, rescale=recipe.guidance_rescale, interval=recipe.guidance_interval)
+
+
+def _placed(network: Network, runtime: Runtime) -> Network:
+    """A copy of the network, ready to run and nothing else."""
+    placed = copy.deepcopy(network).requires_grad_(False).eval().to(runtime.device, runtime.dtype)
+    return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
+
+
+def _by(size: Sequence[int]) -> str:
+    """Height and width as people write them: width x height."""
+    height, width = size
+    return f"{width}x{height}"

@@ -97,8 +97,8 @@ class GatedConv(nn.Module):
         self.norm = RMSNorm(width)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        y, gate = self.conv_depth(F.silu(self.conv_inverted(x))).chunk(2, dim=1)
-        return x + self.norm(self.conv_point(y * F.silu(gate)))
+        y = gated(self.conv_depth(F.silu(self.conv_inverted(x))))
+        return x + self.norm(self.conv_point(y))
 
 
 class ViTBlock(nn.Module):
@@ -209,7 +209,10 @@ class DC(nn.Module):
 
     def encode(self, pixels: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b z hz wz"], Float[Tensor, "b z hz wz"]]:
         """The latent and its log-variance, which is minus infinity: there is no doubt about it. Pixels in [-1, 1]."""
-        z = self.encoder(pixels)
+        return self.posterior(self.encoder(pixels))
+
+    def posterior(self, z: Float[Tensor, "b z h w"]) -> tuple[Float[Tensor, "b z h w"], Float[Tensor, "b z h w"]]:
+        """The latent, and that there is no doubt about it."""
         return z, torch.full_like(z, -math.inf)
 
     def decode(self, z: Float[Tensor, "b z hz wz"]) -> Float[Tensor, "b 3 h w"]:
@@ -228,6 +231,12 @@ def blocks(spec: DCSpec, level: int, count: int, *, batch_norm: bool = False) ->
 def has_step(spec: DCSpec, level: int) -> bool:
     """Whether a resampling layer lies between this level and the next coarser one."""
     return level < len(spec.widths) - 1 and spec.encoder_layers[level] > 0
+
+
+def gated(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c//2 h w"]:
+    """The first half of the channels, let through by the second."""
+    y, gate = x.chunk(2, dim=1)
+    return y * F.silu(gate)
 
 
 def averaged(x: Float[Tensor, "b c h w"], channels: int) -> Float[Tensor, "b d h w"]:

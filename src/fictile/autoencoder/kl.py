@@ -176,7 +176,13 @@ class KL(nn.Module):
     def encode(self, pixels: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b z hz wz"], Float[Tensor, "b z hz wz"]]:
         """Mean and log-variance of the raw posterior; pixels in [-1, 1], sides multiples of `spec.factor`."""
         folded = F.pixel_unshuffle(pixels, self.spec.stem)
-        mean, logvar = self.quant_conv(self.encoder(folded)).chunk(2, dim=1)
+        return self.posterior(self.quant_conv(self.encoder(folded)))
+
+    def posterior(
+        self, moments: Float[Tensor, "b moments h w"]
+    ) -> tuple[Float[Tensor, "b z h w"], Float[Tensor, "b z h w"]]:
+        """Mean and log-variance, from the last convolution's answer."""
+        mean, logvar = moments.chunk(2, dim=1)
         return mean, torch.clamp(logvar, *LOGVAR_RANGE)
 
     def decode(self, z: Float[Tensor, "b z hz wz"]) -> Float[Tensor, "b 3 h w"]:

@@ -81,7 +81,7 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(*layers, conv(levels[-1][0], 3))
 
     def forward(self, z: Float[Tensor, "b z h w"]) -> Float[Tensor, "b 3 h2 w2"]:
-        return self.layers(torch.tanh(z / 3) * 3)
+        return self.layers(squashed(z))
 
 
 class Tiny(nn.Module):
@@ -98,17 +98,43 @@ class Tiny(nn.Module):
 
         Raises RequestError when there is no encoder.
         """
+        return self.posterior(self.encoding_half()(from_pixels(pixels)))
+
+    def decode(self, z: Float[Tensor, "b z hz wz"]) -> Float[Tensor, "b 3 h w"]:
+        """Pixels, about [-1, 1] (not clamped). Raises RequestError when there is no decoder."""
+        return to_pixels(self.decoding_half()(z))
+
+    def posterior(self, z: Float[Tensor, "b z h w"]) -> tuple[Float[Tensor, "b z h w"], Float[Tensor, "b z h w"]]:
+        """The latent, and that there is no doubt about it."""
+        return z, torch.full_like(z, -math.inf)
+
+    def encoding_half(self) -> Encoder:
+        """The encoder. Raises RequestError when there is none."""
         if self.encoder is None:
             raise RequestError(
                 "Only the decoder of this tiny autoencoder was loaded; load its encoder's file too to encode pictures."
             )
-        z = self.encoder(pixels / 2 + 0.5)
-        return z, torch.full_like(z, -math.inf)
+        return self.encoder
 
-    def decode(self, z: Float[Tensor, "b z hz wz"]) -> Float[Tensor, "b 3 h w"]:
-        """Pixels, about [-1, 1] (not clamped). Raises RequestError when there is no decoder."""
+    def decoding_half(self) -> Decoder:
+        """The decoder. Raises RequestError when there is none."""
         if self.decoder is None:
             raise RequestError(
                 "Only the encoder of this tiny autoencoder was loaded; load its decoder's file too to decode latents."
             )
-        return self.decoder(z) * 2 - 1
+        return self.decoder
+
+
+def squashed(z: Float[Tensor, "b z h w"]) -> Float[Tensor, "b z h w"]:
+    """Gently clamped to [-3, 3]."""
+    return torch.tanh(z / 3) * 3
+
+
+def from_pixels(pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """[-1, 1] to the network's [0, 1]."""
+    return pixels / 2 + 0.5
+
+
+def to_pixels(x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """The network's [0, 1] to [-1, 1]."""
+    return x * 2 - 1

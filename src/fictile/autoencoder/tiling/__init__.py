@@ -1,0 +1,71 @@
+"""Encoding and decoding pictures of any size in bounded memory, with the answer of an untiled run.
+
+Tiles that are decoded one by one and blended differ from the picture as a whole, because a group norm divides by the
+statistics of the whole picture and attention looks at all of it. Here nothing is blended. The picture goes through the
+network in bands of rows, and each layer gets exactly what it would get in an untiled run:
+
+1. A network is a list of stages (`networks.py`). A convolution keeps the last rows of a band for the next one
+   (`stages.py`), so that nothing is computed twice at the seams and nothing is missing.
+2. A group norm is a barrier: its mean and variance are those of the whole picture, so one pass takes them band by band
+   before another may use them. Softmax attention's barrier takes keys and values, linear attention's its two sums. A
+   decoder of Stable Diffusion has 31 barriers.
+3. Between two barriers a pass may write down a map, which the next pass starts from; or it writes nothing, and the next
+   one computes the same again from the older map. The 256-channel map of the full size, the largest there is in an
+   untiled run, need never be held: the map before it, of a quarter of the cells, is enough to make it again. What was
+   read for the last time is let go at once.
+4. Which maps to keep is a small shortest-path problem, solved exactly from counted tensors and operations (`costs.py`,
+   `plan.py`): the fewest operations within the memory there is.
+
+The answer differs from an untiled run's by rounding only. For float32 the bound is `ERROR_BOUND`, held by tests and by
+`benchmarks/tiling.py`.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fictile.autoencoder.network import Network
+from fictile.autoencoder.spec import Spec
+from fictile.autoencoder.tiling.costs import count_costs
+from fictile.autoencoder.tiling.networks import decoding, encoding
+from fictile.autoencoder.tiling.plan import Plan, Planner
+from fictile.autoencoder.tiling.run import run
+
+__all__ = ["ERROR_BOUND", "Plan", "decode", "encode", "make_plan", "untiled_memory"]
+
+ERROR_BOUND = 1e-3  # of the range of the answer, between a tiled and an untiled run in float32
+
+
+def make_plan(
+    spec: Spec, size: tuple[int, int], dtype: torch.dtype, *, encode: bool, within: int | None = None
+) -> Plan:
+    """How one picture of this height and width, in pixels, goes through a network.
+
+    The plan has the fewest operations that need at most `within` bytes; where none does, it is the one with the least
+    memory. Without a limit it spends up to half of an untiled run's operations again to need less memory.
+    """
+    return _planner(spec, size, dtype, encode=encode).plan(within)
+
+
+def untiled_memory(spec: Spec, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> int:
+    """Bytes that an untiled run of one picture needs beside the weights, from counted tensors."""
+    planner = _planner(spec, size, dtype, encode=encode)
+    return planner.costs.untiled(planner.high * planner.wide) * dtype.itemsize
+
+
+def encode(
+    network: Network, pixels: Float[Tensor, "b 3 h w"], plan: Plan
+) -> tuple[Float[Tensor, "b z hz wz"], Float[Tensor, "b z hz wz"]]:
+    """What `network.encode` answers, one picture after another."""
+    moments = [run(encoding(network), plan, picture) for picture in pixels.split(1)]
+    return network.posterior(torch.cat(moments))
+
+
+def decode(network: Network, z: Float[Tensor, "b z hz wz"], plan: Plan) -> Float[Tensor, "b 3 h w"]:
+    """What `network.decode` answers, one picture after another."""
+    return torch.cat([run(decoding(network), plan, latent) for latent in z.split(1)])
+
+
+def _planner(spec: Spec, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> Planner:
+    high, wide = (side // spec.factor for side in size)
+    return Planner(costs=count_costs(spec, encode=encode), high=high, wide=wide, itemsize=dtype.itemsize)

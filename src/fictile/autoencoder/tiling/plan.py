@@ -1,0 +1,166 @@
+"""Which maps to keep and which to compute again, so that a picture fits into the memory there is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+
+from fictile.autoencoder.tiling.costs import Costs
+
+MIB = 2**20
+BANDS = (64 * MIB, 16 * MIB, 4 * MIB)  # what a band may need while it passes through a stage; small ones are slower
+SLAB = (
+    48 * MIB
+)  # in which maps are kept: more than malloc keeps for itself when it is freed (mallopt(3), M_MMAP_THRESHOLD)
+PATIENCE = 1.5  # times the operations of an untiled run, that a plan without a limit may spend to need less memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """Bands from the map that is kept at `start` down to `end`, a barrier that takes them, or the end of the network.
+
+    On the way the bundle at `keep`, if any, is written down; it takes the place of the one at `start`.
+    """
+
+    start: int
+    end: int
+    keep: int | None
+    rows: int  # of a band, at the start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The passes over a picture, and what they cost."""
+
+    passes: tuple[Pass, ...]
+    memory: int  # bytes at the largest, weights not counted
+    operations: int
+    untiled_operations: int
+
+    @property
+    def effort(self) -> float:
+        """Operations, as a multiple of an untiled run's."""
+        return self.operations / self.untiled_operations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """Plans for one network, of `high` times `wide` cells of the latent, in numbers of `itemsize` bytes."""
+
+    costs: Costs
+    high: int
+    wide: int
+    itemsize: int
+
+    def plan(self, within: int | None = None) -> Plan:
+        """The plan with the fewest operations that needs at most `within` bytes, or else the least memory.
+
+        Without a limit, the one with the least memory that spends at most `PATIENCE` times an untiled run's operations.
+        """
+        for band in BANDS:
+            fastest = self._fastest(band, None)
+            if within is not None:
+                if plan := self._fastest(band, within):
+                    return plan
+            elif fastest and fastest.effort <= PATIENCE:
+                return self._smallest(fastest, band, PATIENCE)
+        fastest = self._fastest(BANDS[-1], None)
+        assert fastest, "without a limit there is always a plan"
+        return self._smallest(fastest, BANDS[-1], float("inf"))
+
+    def _smallest(self, plan: Plan, band: int, patience: float) -> Plan:
+        """The plan with the least memory, to a hundredth, among those of at most so much effort."""
+        low = 0
+        while plan.memory - low > plan.memory // 100:
+            middle = (low + plan.memory) // 2
+            smaller = self._fastest(band, middle)
+            if smaller and smaller.effort <= patience:
+                plan = smaller
+            else:
+                low = middle
+        return plan
+
+    def _fastest(self, band: int, within: int | None) -> Plan | None:
+        """Dynamic programming over the barriers: for each map that may be kept, the cheapest passes that lead there."""
+        best: dict[int, Plan] = {
+            0: Plan(passes=(), memory=0, operations=0, untiled_operations=self._operations(0, self._last))
+        }
+        for previous, end in pairwise((0, *self._barriers, self._last)):
+            found: dict[int, Plan] = {}
+            for start, plan in best.items():
+                for keep in self._choices(previous, end):
+                    one, memory = self._pass(start, keep, end, band)
+                    if within is not None and memory > within:
+                        continue
+                    longer = Plan(
+                        passes=(*plan.passes, one),
+                        memory=max(plan.memory, memory),
+                        operations=plan.operations + self._operations(start, end),
+                        untiled_operations=plan.untiled_operations,
+                    )
+                    kept = start if keep is None else keep
+                    if kept not in found or _cost(longer) < _cost(found[kept]):
+                        found[kept] = longer
+            best = found
+        return min(best.values(), key=_cost, default=None)
+
+    def _choices(self, previous: int, end: int) -> Iterator[int | None]:
+        """Nothing is kept, or what the barrier takes, or the smallest bundle on the way to it."""
+        yield None
+        if end < self._last and previous < end:
+            yield end
+            yield min(range(previous + 1, end + 1), key=lambda place: self.costs.places[place].numbers)
+
+    def _pass(self, start: int, keep: int | None, end: int, band: int) -> tuple[Pass, int]:
+        """The pass, and the bytes it needs: what is read and what is written, a band under way, and what waits.
+
+        What is read is let go as what is kept is written, slab by slab: two slabs of the smaller one count too.
+        """
+        here = self.costs.places[start].rows
+        widest, waiting, remembered = self._under_way(start, end)
+        rows = min(max(int(band / (widest / here)), 1), self.high * here)
+        read, written = self._map(start) if start else 0, self._map(keep) if keep else 0
+        maps = max(read, written) + min(read, written, 2 * SLAB)
+        answer = 2 * self._map(end) if end == self._last else 0  # in slabs, and then as one
+        memory = maps + answer + int(rows * widest / here) + waiting + remembered
+        return Pass(start=start, end=end, keep=keep, rows=rows), memory
+
+    def _under_way(self, start: int, end: int) -> tuple[int, int, int]:
+        """Bytes of a band as high as a row of cells at its widest, of all that waits for the next, and in barriers."""
+        if (start, end) not in self._known:
+            places, steps = self.costs.places[start : end + 1], self.costs.steps[start : end + 1]
+            row = self.wide * self.itemsize
+            widest = max(step.band for step in steps) * row
+            pairs = zip(places, steps, strict=False)
+            waiting = sum(step.context * place.numbers * row // place.rows for place, step in pairs)
+            self._known[start, end] = widest, waiting, sum(step.memory for step in steps) * row * self.high
+        return self._known[start, end]
+
+    def _map(self, place: int) -> int:
+        return self.costs.places[place].numbers * self.high * self.wide * self.itemsize
+
+    def _operations(self, start: int, end: int) -> int:
+        return self._sums[end] - self._sums[start]
+
+    @cached_property
+    def _sums(self) -> list[int]:
+        """Operations before each place."""
+        cells = self.high * self.wide
+        costs = (step.operations * cells * (cells if step.times_cells else 1) for step in self.costs.steps)
+        return list(accumulate(costs, initial=0))
+
+    @cached_property
+    def _barriers(self) -> list[int]:
+        return [place for place, step in enumerate(self.costs.steps) if step.barrier]
+
+    @property
+    def _last(self) -> int:
+        return len(self.costs.steps)
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, int], tuple[int, int, int]]:
+        return {}
+
+
+def _cost(plan: Plan) -> tuple[int, int]:
+    return plan.operations, plan.memory

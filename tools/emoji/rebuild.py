@@ -114,8 +114,8 @@ def rebuild(runs: Path, setting: Setting, cache: Path) -> Path:
     build(data, setting.size, list(setting.styles), cache, scenes=setting.scenes, limit=setting.limit)
     common: dict[str, Any] = {"data": data, "name": NAME, "size": setting.size}
     vae = train_vae(VAETraining(output=runs / "vae", **common | setting.vae))
-    options: dict[str, Any] = {"output": runs / "denoiser", "vae": vae, "prompts": PROMPTS, **common, **setting.denoiser}
-    folder = train_denoiser(DenoiserTraining(**options))
+    given: dict[str, Any] = common | {"output": runs / "denoiser", "vae": vae, "prompts": PROMPTS}
+    folder = train_denoiser(DenoiserTraining(**given | setting.denoiser))
     evaluate(data, runs / "evaluation", folder, setting.prompts, setting.pictures, cache)
     return folder
 

@@ -74,12 +74,14 @@ def judge(denoiser: Denoiser, unasked: Conditioning, latents: Float[Tensor, "b c
 
 
 @torch.no_grad()
-def error_curve(denoiser: Denoiser, unasked: Conditioning, latents: Float[Tensor, "b c h w"]) -> tuple[float, ...]:
-    """The squared error left over the one put in, at each of LEVELS. Everything is on one device."""
+def error_curve(
+    denoiser: Denoiser, unasked: Conditioning, latents: Float[Tensor, "b c h w"], levels: tuple[float, ...] = LEVELS
+) -> tuple[float, ...]:
+    """The squared error left over the one put in, at each level of noise over signal. Everything is on one device."""
     noise = initial_noise(tuple(latents.shape[1:]), SEED, len(latents))
     conditioning = unasked.repeat(len(latents))
     curve: list[float] = []
-    for wanted in LEVELS:
+    for wanted in levels:
         scale = wanted / (1 + wanted) if isinstance(denoiser.schedule, Flow) else wanted
         level = denoiser.schedule.level(denoiser.schedule.time_of(scale))
         noisy = level.alpha * latents + level.sigma * noise

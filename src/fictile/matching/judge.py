@@ -44,8 +44,8 @@ REFERENCES: Mapping[str, Reference] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """The error left over the error put in at each of LEVELS; where there is a reference, also how many times as much is
-    left as there, and how many times as large the latents were.
+    """The error left over the error put in at each of LEVELS; where there is a reference, also how many times as much
+    is left as there, and how many times as large the latents were.
     """
 
     curve: tuple[float, ...]

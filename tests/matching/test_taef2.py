@@ -1,4 +1,4 @@
-"""The one real autoencoder of another family at hand: FLUX.2's tiny one, told by colours that others published."""
+"""The one real autoencoder of another family: FLUX.2's tiny one, told by colours that others published."""
 
 from dataclasses import replace
 from functools import cache

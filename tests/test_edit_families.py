@@ -34,7 +34,7 @@ def pipeline(kind: Any, channels: int, folder: Path) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         vae: Any = lively(AutoencoderKL(**VAE, scaling_factor=0.18215))
-        unet: Any = lively(UNet2DConditionModel(**UNET | FAMILIES["sd1"].unet, in_channels=channels))
+        unet: Any = lively(UNet2DConditionModel(**UNET | FAMILIES["sd1"].unet, in_channels=channels, sample_size=64))
     with torch.no_grad():
         vae.quant_conv.weight[4:] = 0
         vae.quant_conv.bias[4:] = -60

@@ -132,6 +132,10 @@ def test_an_empty_mask_copies_and_says_so(model: Model, photo: Path, tmp_path: P
     assert verify(open_source(tmp_path / "copy.png"), open_source(photo)).difference.pixels == HEIGHT * WIDTH
 
 
+def refuse(*_: object) -> None:
+    pytest.fail("something was computed")
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -149,8 +153,8 @@ def test_a_bad_argument_is_refused_before_anything_is_computed(
     model: Model, photo: Path, mask: Mask, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], sentence: str
 ) -> None:
     for network in (model.denoiser.network, *model.text.networks, model.autoencoder.network):
-        monkeypatch.setattr(network, "forward", lambda *_: pytest.fail("something was computed"))
-    given = {"mask": None if options.get("only_masked") else mask} | options
+        monkeypatch.setattr(network, "forward", refuse)
+    given: dict[str, Any] = {"mask": None if options.get("only_masked") else mask} | options
     with pytest.raises(RequestError, match=sentence) as refused:
         model.edit(photo, PROMPT, **given)
     assert "\n" not in str(refused.value)
@@ -253,3 +257,13 @@ def test_ten_edits_in_a_chain_leave_every_sample_outside_of_them_alone(  # one t
     verdict = verify(current, first)
     assert verdict.intact
     assert (verdict.edits, verdict.difference.pixels) == (10, int(untouched.sum()))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 900)])
+def test_pictures_of_odd_sizes_keep_them(model: Model, tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.effect_noise((size[1], size[0]), 60).save(tmp_path / "odd.png")
+    mask = Mask.box(size, left=0, top=0, width=1, height=1)
+    for options in ({}, {"only_masked": True}, {"outpaint": (0, 9, 0, 0)}):
+        (made,) = model.edit(tmp_path / "odd.png", PROMPT, mask=mask, steps=1, feather=0.0, **options)
+        made.save(tmp_path / "out.png")
+        assert verify(open_source(tmp_path / "out.png"), open_source(tmp_path / "odd.png")).intact

@@ -152,7 +152,6 @@ def height_and_width(text: str) -> tuple[int, int]:
     return int(more[0] if more else width), int(width)
 
 
-<<<<<<< HEAD
 def codec(model: Path | None, vae: Path | None, *, force: bool, device: str, precision: str) -> "AutoencoderCodec":
     """What encodes and decodes: an autoencoder alone where nothing but it is named, else that of the model."""
     from fictile.model import load, load_codec
@@ -160,7 +159,8 @@ def codec(model: Path | None, vae: Path | None, *, force: bool, device: str, pre
     if vae is not None and model is None:
         return load_codec(vae, device=device, precision=precision)
     return load(model, vae=vae, force=force, device=device, precision=precision).codec
-=======
+
+
 def four_numbers(text: str, form: str, example: str) -> tuple[int, int, int, int]:
     """The whole numbers in "A,B,C,D" or "A,B,CxD"; `form` says what they mean.
 

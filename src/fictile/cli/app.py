@@ -15,6 +15,7 @@ from fictile.cli.examples import examples
 from fictile.cli.generate import generate
 from fictile.cli.inspect import inspect
 from fictile.cli.latents import decode, encode
+from fictile.cli.match import match
 from fictile.cli.mismatch import mismatch
 from fictile.cli.replay import replay
 from fictile.cli.roundtrip import roundtrip
@@ -59,6 +60,9 @@ app.command(epilog=examples("fictile inspect fox.png", "fictile inspect vae.safe
 app.command(
     epilog=examples("fictile convert model.safetensors folder", "fictile convert folder model.safetensors --dtype fp16")
 )(convert)
+app.command(epilog=examples("fictile match model.safetensors vae.safetensors", "fictile match folder vae.pt --json"))(
+    match
+)
 app.add_typer(train.app, name="train")
 
 

@@ -78,7 +78,9 @@ def test_a_foreign_one_is_refused_unless_it_is_forced(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("fictile.matching.choose.open_model", None)  # the model is not even put together
-        with pytest.raises(SpaceMismatch, match=r"tiny works in .* foreign.safetensors speaks .*; give an autoencoder"):
+        with pytest.raises(
+            SpaceMismatch, match=r"tiny works in .*foreign.safetensors speaks another space; give an autoencoder"
+        ):
             fictile.load(tiny, vae=foreign)
     with caplog.at_level(logging.WARNING):
         model = fictile.load(tiny, vae=foreign, force=True)

@@ -17,6 +17,7 @@ from fictile.cli.generate import generate
 from fictile.cli.inspect import inspect
 from fictile.cli.latents import decode, encode
 from fictile.cli.match import match
+from fictile.cli.mismatch import mismatch
 from fictile.cli.replay import replay
 from fictile.cli.roundtrip import roundtrip
 from fictile.cli.terminal import fail, say
@@ -53,6 +54,9 @@ app.command(epilog=examples("fictile replay fox.png", "fictile replay fox.png -o
 app.command(epilog=examples("fictile encode photo.jpg", "fictile encode photo.jpg -o clay.latent.safetensors"))(encode)
 app.command(epilog=examples("fictile decode photo.latent.safetensors -o photo.png"))(decode)
 app.command(epilog=examples("fictile roundtrip photo.jpg", "fictile roundtrip photo.jpg -o back.png --json"))(roundtrip)
+app.command(epilog=examples("fictile mismatch photo.jpg --vae mine.safetensors --vae other.safetensors -o wrong.png"))(
+    mismatch
+)
 app.command(epilog=examples("fictile inspect fox.png", "fictile inspect vae.safetensors --json"))(inspect)
 app.command(
     epilog=examples("fictile convert model.safetensors folder", "fictile convert folder model.safetensors --dtype fp16")

@@ -103,6 +103,8 @@ def edit(
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
     model: options.Model = None,
+    vae: options.Vae = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -137,7 +139,8 @@ def edit(
         )
         usual = 1.0 if where or outpaint else STRENGTH
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        say(f"VAE: {maker.vae_origin}")
         pictures = maker.edit(
             source,
             prompt,

@@ -1,5 +1,6 @@
 """Pixels to latents and back."""
 
+from fictile.autoencoder import tiling
 from fictile.autoencoder.autoencoder import (
     AnyAutoencoder,
     Autoencoder,
@@ -53,4 +54,5 @@ __all__ = [
     "encoder_hash",
     "kind_of",
     "make_network",
+    "tiling",
 ]

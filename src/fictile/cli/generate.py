@@ -120,6 +120,7 @@ def generate(
     model: options.Model = None,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    tiling: options.Tiling = "auto",
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -160,6 +161,7 @@ def generate(
             strength=strength,
             weighting=weighting,
             clip_skip=clip_skip,
+            tiling=tiling,
             callback=work.denoising(steps or maker.defaults.steps, strength if init else 1.0),
         )
     for picture, path in zip(pictures, paths, strict=True):

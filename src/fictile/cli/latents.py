@@ -19,6 +19,7 @@ def encode(
     model: options.Model = None,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    tiling: options.Tiling = "auto",
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -41,7 +42,7 @@ def encode(
         work.stage("Loading the model")
         maker = load(model, device=device, precision=precision)
         work.stage("Encoding")
-        latent = maker.encode(pixels)
+        latent = maker.encode(pixels, tiling=tiling)
     latent.save(path)
     shape = list(latent.data.shape)
     if json:
@@ -57,6 +58,7 @@ def decode(
     model: options.Model = None,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    tiling: options.Tiling = "auto",
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -77,7 +79,7 @@ def decode(
         work.stage("Loading the model")
         maker = load(model, device=device, precision=precision)
         work.stage("Decoding")
-        picture = maker.decode(content)
+        picture = maker.decode(content, tiling=tiling)
     picture.save(path)
     if json:
         write_json({"path": str(path), "space": content.space.id, "width": picture.width, "height": picture.height})

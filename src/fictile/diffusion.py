@@ -88,15 +88,17 @@ class Diffusion:
         `beside` is what the denoiser sees beside the noisy latent (see `Denoiser.sight`). The recipe has been checked.
         Raises FictileError when the result is not finite.
         """
-        amount = recipe.strength * (torch.ones(1, 1, 1, 1) if start is None or start.mask is None else start.mask)
+        shape = self._shape(recipe)
+        mask = start.mask if start and start.mask is not None else torch.ones(1, 1, *shape[1:])
+        amount = recipe.strength * mask
         most = float(amount.max())
         if start and most == 0:
             return start.latent.repeat(recipe.count, 1, 1, 1)
         levels = make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps, most)
         device = self.runtime.device
         with torch.no_grad(), self.runtime.limited():
-            noise = initial_noise(self._shape(recipe), recipe.seed, recipe.count)
-            step_noise = StepNoise(tuple(noise.shape[1:]), range(recipe.seed, recipe.seed + recipe.count))
+            noise = initial_noise(shape, recipe.seed, recipe.count)
+            step_noise = StepNoise(shape, range(recipe.seed, recipe.seed + recipe.count))
             denoise = self._guided(recipe, beside)
             if start and start.mask is not None:
                 turns = last_steps(amount, recipe.steps).to(device)

@@ -329,6 +329,10 @@ class Model:
         self.codec.tell(notes)
         return latent
 
+    def _round_trip(self, picture: Picture, recipe: Recipe) -> Float[Tensor, "3 h w"]:
+        """How a picture comes back from the latent space."""
+        return self.codec.decoded(self._started(picture, recipe), PRECISIONS[recipe.decode_precision])[0]
+
     def _beside(
         self, recipe: Recipe, picture: Picture | None, mask: Mask | None, start: Start | None
     ) -> Float[Tensor, "1 k h w"] | None:
@@ -360,7 +364,10 @@ class Model:
             ]
         latent = self._sampled(recipe, task.seen, task.seen_mask, callback)
         made = [self._picture(latent[index], recipe, index) for index in indices]
-        return [EditedPicture(source=task.finished(one.pixels), latent=one.latent, recipe=one.recipe) for one in made]
+        back = self._round_trip(task.seen, recipe) if task.wants_round_trip else None
+        return [
+            EditedPicture(source=task.finished(one.pixels, back), latent=one.latent, recipe=one.recipe) for one in made
+        ]
 
     def _picture(self, latent: Latent, recipe: Recipe, index: int) -> GeneratedPicture:
         dtype = PRECISIONS[recipe.decode_precision]

@@ -14,7 +14,7 @@ from fictile.sampling import A1111_SAMPLERS, A1111_SCHEDULES
 KEY, PARAMETERS = "fictile", "parameters"  # PNG text chunks: our JSON, and the line of AUTOMATIC1111's web UI
 
 PICTURE_GUIDANCE = 1.5  # of models that see a picture (arXiv 2211.09800, section 3.2.1: "1 to 1.5")
-FEATHER, PADDING = 8, 32  # pixels around a mask: over which an edit fades, and that an edit of the masked part sees
+FEATHER, PADDING = 8.0, 32  # pixels around a mask: over which an edit fades, and that an edit of the masked part sees
 
 
 @dataclass(frozen=True, kw_only=True)

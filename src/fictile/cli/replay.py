@@ -35,12 +35,12 @@ def replay(
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.model import load
-        from fictile.picture import check_writable, load_picture
+        from fictile.picture import check_writable, open_source
         from fictile.recipe import Recipe
 
         check_writable(path)
         recipe = Recipe.read(picture)
-        init = load_picture(start) if start else None
+        init = open_source(start) if start else None
         work.stage("Loading the model")
         maker = load(model, runtime=recipe.runtime)
         again = maker.replay(recipe, init=init, callback=work.denoising(recipe.steps, recipe.strength))

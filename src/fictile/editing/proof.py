@@ -27,6 +27,16 @@ class Verdict:
         """Whether not one sample differs."""
         return self.proof and self.difference.none
 
+    def __str__(self) -> str:
+        edits = "one edit" if self.edits == 1 else f"{self.edits} edits"
+        seen = f"{self.difference.pixels:,} of {self.pixels:,} pixels lie outside of {edits}"
+        if self.intact:
+            return f"{seen}, and not one sample of them has changed"
+        if self.difference.none:
+            return f"{seen}; none differs from the input, but they are not those of the recipe's proof"
+        much = f"at most {255 * self.difference.largest:.1f} and on average {255 * self.difference.mean:.2f} of 255"
+        return f"{seen}; {self.difference.changed:,} of them differ, by {much}"
+
     def figures(self) -> dict[str, object]:
         """All of it as plain JSON values."""
         return {"intact": self.intact, **asdict(self)}

@@ -6,14 +6,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory
-from fictile.engine import Runtime, precision_name
+from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, tiling
+from fictile.engine import Runtime, free_memory, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent, LatentSpace
 from fictile.picture import Picture, crop, pad_to_multiple
 
 Notes = tuple[str, ...]
 """What a run had to do otherwise than asked."""
+
+TILINGS = ("auto", "on", "off")
+MARGIN = 1.2  # between what is forecast from counted tensors and what has to be free
+GIB = 2**30
 
 
 class AutoencoderCodec:
@@ -51,17 +55,17 @@ class AutoencoderCodec:
         """Of the file that the autoencoder was loaded from, if any."""
         return self._ladder.content_hash
 
-    def encode(self, picture: Picture) -> Latent:
+    def encode(self, picture: Picture, *, tiling: str = "auto") -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
 
         The picture is mirrored beyond its lower and right edge where the autoencoder needs more; the latent remembers
         the true size. Raises FictileError when the result is not finite.
         """
-        latent, notes = self.encoded(picture, self.space.factor, self.dtype)
+        latent, notes = self.encoded(picture, self.space.factor, self.dtype, tiling)
         self.tell(notes)
         return latent
 
-    def decode(self, latent: Latent) -> Picture:
+    def decode(self, latent: Latent, *, tiling: str = "auto") -> Picture:
         """A latent of one picture to the picture, in its true size.
 
         Raises SpaceMismatch for a latent of another space, RequestError for several, FictileError when the result is
@@ -72,23 +76,49 @@ class AutoencoderCodec:
             raise RequestError(f"The latent holds {len(latent)} pictures; decode them one by one, as latent[0].")
         if not latent.data.isfinite().all():
             raise RequestError("The latent has values that are not finite numbers; make it again.")
-        pixels, notes = self.decoded(latent, self.dtype)
+        pixels, notes = self.decoded(latent, self.dtype, tiling)
         self.tell(notes)
         return Picture(pixels)
 
-    def encoded(self, picture: Picture, multiple: int, dtype: torch.dtype) -> tuple[Latent, Notes]:
+    def encoded(
+        self, picture: Picture, multiple: int, dtype: torch.dtype, tiling: str = "auto"
+    ) -> tuple[Latent, Notes]:
         """The latent of a picture that is mirrored beyond its edge up to a multiple, begun in `dtype`."""
         pixels, size = pad_to_multiple(picture.pixels[None], multiple)
+        within = self._within(tiling, (pixels.shape[2], pixels.shape[3]), dtype, encode=True)
         with self.runtime.limited():
-            posterior, used = self._ladder.encode(pixels, dtype)
-        return Latent(posterior.mean.cpu(), self.space, size, self.content_hash), self._widened("encoded", dtype, used)
+            posterior, used = self._ladder.encode(pixels, dtype, within=within)
+        latent = Latent(posterior.mean.cpu(), self.space, size, self.content_hash)
+        return latent, self._widened("encoded", dtype, used) + _banded("encoded", within)
 
-    def decoded(self, latent: Latent, dtype: torch.dtype) -> tuple[Float[Tensor, "3 h w"], Notes]:
+    def decoded(self, latent: Latent, dtype: torch.dtype, tiling: str = "auto") -> tuple[Float[Tensor, "3 h w"], Notes]:
         """The pixels of one latent in their true size, in [-1, 1], begun in `dtype`."""
+        within = self._within(tiling, self._size(latent), dtype, encode=False)
         with self.runtime.limited():
-            pixels, used = self._ladder.decode(latent, dtype)
+            pixels, used = self._ladder.decode(latent, dtype, within=within)
         whole = latent.size or (pixels.shape[2], pixels.shape[3])
-        return crop(pixels[0].cpu(), whole).clamp(-1, 1), self._widened("decoded", dtype, used)
+        notes = self._widened("decoded", dtype, used) + _banded("decoded", within)
+        return crop(pixels[0].cpu(), whole).clamp(-1, 1), notes
+
+    def settled(self, tiling: str, latent: Latent, dtype: torch.dtype) -> str:
+        """Whether a decode goes in bands: "on" or "off", where "auto" leaves it to the free memory."""
+        return "off" if self._within(tiling, self._size(latent), dtype, encode=False) is None else "on"
+
+    def _size(self, latent: Latent) -> tuple[int, int]:
+        """Height and width of all pixels that the network makes."""
+        return latent.data.shape[2] * self.space.factor, latent.data.shape[3] * self.space.factor
+
+    def _within(self, wanted: str, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> int | None:
+        """The bytes that bands may take, or None for an untiled run. Raises RequestError for an unknown tiling."""
+        check_tiling(wanted)
+        if wanted == "off":
+            return None
+        spec, free = self._ladder.spec, int(free_memory(self.runtime.device) / MARGIN)
+        if wanted == "auto" and (
+            tiling.is_small(spec, size, dtype, free) or tiling.untiled_memory(spec, size, dtype, encode=encode) <= free
+        ):
+            return None
+        return free
 
     def tell(self, notes: Notes) -> None:
         """Say, once each, what no recipe will."""
@@ -104,3 +134,17 @@ class AutoencoderCodec:
         if self._memory:
             self._memory.remember(self.content_hash, used)
         return (f"{done} in {precision_name(used)}, because {precision_name(asked)} overflowed",)
+
+
+def check_tiling(name: str) -> None:
+    """Raises RequestError for what is no tiling."""
+    if name not in TILINGS:
+        raise RequestError(f"There is no tiling {name!r}: choose {', '.join(TILINGS)}.")
+
+
+def _banded(done: str, within: int | None) -> Notes:
+    """A note of a run in bands, which says how near its answer is to an untiled one's."""
+    if within is None:
+        return ()
+    bound = f"{tiling.ERROR_BOUND:.1g} of the range in float32"
+    return (f"{done} in bands of rows to save memory, exactly: at most {bound} from the picture as a whole",)

@@ -14,7 +14,7 @@ from torch import Tensor
 from fictile import __version__
 from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
 from fictile.checkpoint import Parts
-from fictile.codec import AutoencoderCodec
+from fictile.codec import AutoencoderCodec, check_tiling
 from fictile.denoiser import Denoiser, Guidance
 from fictile.diffusion import Diffusion, Start
 from fictile.editing import EditTask, input_hash, past
@@ -93,6 +93,7 @@ class Model:
         strength: float = 1.0,
         weighting: str = "a1111",
         clip_skip: int = 1,
+        tiling: str = "auto",
         callback: Callback | None = None,
     ) -> list[GeneratedPicture]:
         """Make `count` pictures of what the prompt says; whatever is None is the model's default.
@@ -111,6 +112,8 @@ class Model:
             weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
             clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
                 last, in A1111's counting.
+            tiling: "on" encodes and decodes in bands of rows, exactly and in little memory; "off" never does; "auto"
+                does where the whole would not fit into the free memory.
             callback: called at each evaluation with (step index, level, x, x0).
 
         Raises RequestError before anything is computed when an argument is out of its range, FictileError when the
@@ -131,6 +134,7 @@ class Model:
             init=pixel_hash(given) if given else None,
             weighting=weighting,
             clip_skip=clip_skip,
+            tiling=tiling,
         )
         latent = self._sampled(recipe, given, None, callback)
         return [self._picture(latent[index], recipe, index) for index in range(count)]
@@ -158,6 +162,7 @@ class Model:
         count: int = 1,
         weighting: str = "a1111",
         clip_skip: int = 1,
+        tiling: str = "auto",
         callback: Callback | None = None,
     ) -> list[EditedPicture]:
         """Make `count` edits of a picture, and paint them over the samples of its file.
@@ -204,6 +209,7 @@ class Model:
             strength=strength,
             weighting=weighting,
             clip_skip=clip_skip,
+            tiling=tiling,
             init=None,
             edit=Edit(
                 input=input_hash(source),
@@ -265,21 +271,21 @@ class Model:
         check_init(recipe.init, given)
         return self._picture(self._sampled(first, given, None, callback)[recipe.index], first, recipe.index)
 
-    def encode(self, picture: PictureFile | Picture) -> Latent:
+    def encode(self, picture: PictureFile | Picture, *, tiling: str = "auto") -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
 
         The picture is mirrored beyond its lower and right edge where the autoencoder needs more; the latent remembers
-        the true size. Raises RequestError for what is no picture.
+        the true size. `tiling` is as in `generate`. Raises RequestError for what is no picture.
         """
-        return self.codec.encode(_opened(picture))
+        return self.codec.encode(_opened(picture), tiling=tiling)
 
-    def decode(self, latent: Latent) -> Picture:
-        """A latent of one picture to the picture, in its true size.
+    def decode(self, latent: Latent, *, tiling: str = "auto") -> Picture:
+        """A latent of one picture to the picture, in its true size. `tiling` is as in `generate`.
 
         Raises SpaceMismatch for a latent of another space, RequestError for several, FictileError when the result is
         not finite.
         """
-        return self.codec.decode(latent)
+        return self.codec.decode(latent, tiling=tiling)
 
     def _recipe(
         self,
@@ -317,6 +323,7 @@ class Model:
 
     def _sampled(self, recipe: Recipe, init: Picture | None, mask: Mask | None, callback: Callback | None) -> Latent:
         """The latents of all pictures that are made together with the one of this recipe, the first of them."""
+        check_tiling(recipe.tiling)
         self._diffusion.check(recipe, init and (init.height, init.width))
         start = None
         if init:
@@ -326,7 +333,7 @@ class Model:
         return Latent(x0, self.space, recipe.size, self.codec.content_hash)
 
     def _started(self, picture: Picture, recipe: Recipe) -> Latent:
-        latent, notes = self.codec.encoded(picture, self.multiple, PRECISIONS[recipe.decode_precision])
+        latent, notes = self.codec.encoded(picture, self.multiple, PRECISIONS[recipe.decode_precision], recipe.tiling)
         self.codec.tell(notes)
         return latent
 
@@ -371,8 +378,10 @@ class Model:
         ]
 
     def _picture(self, latent: Latent, recipe: Recipe, index: int) -> GeneratedPicture:
-        pixels, notes = self.codec.decoded(latent, PRECISIONS[recipe.decode_precision])
-        recipe = replace(recipe, seed=recipe.seed + index, index=index, notes=notes)
+        dtype = PRECISIONS[recipe.decode_precision]
+        tiling = self.codec.settled(recipe.tiling, latent, dtype)
+        pixels, notes = self.codec.decoded(latent, dtype, tiling)
+        recipe = replace(recipe, seed=recipe.seed + index, index=index, tiling=tiling, notes=notes)
         return GeneratedPicture(pixels=pixels, latent=latent, recipe=recipe)
 
     def _identity(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Pixels to latents and back."""
 
+from fictile.autoencoder import tiling
 from fictile.autoencoder.autoencoder import (
     AnyAutoencoder,
     Autoencoder,
@@ -54,4 +55,5 @@ __all__ = [
     "kind_of",
     "make_network",
     "published",
+    "tiling",
 ]

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fictile.autoencoder import tiling
 from fictile.autoencoder.hashing import encoder_hash
 from fictile.autoencoder.kl import KL
 from fictile.autoencoder.network import Network
@@ -110,31 +111,46 @@ class NormalisedAutoencoder(Generic[N_co]):
         return self.network.spec
 
     @torch.no_grad()
-    def encode(self, pixels: Float[Tensor, "b 3 h w"]) -> Posterior:
+    def encode(self, pixels: Float[Tensor, "b 3 h w"], *, within: int | None = None) -> Posterior:
         """Pixels in [-1, 1] to the posterior over normalised latents, in float32.
+
+        With `within`, in bands of rows that need at most so many bytes beside the weights, if that can be (see
+        `tiling`).
 
         Raises RequestError when the pixels are not "b 3 h w", their sides are not multiples of `space.factor`, or
         some are not finite.
         """
         self._check(pixels)
-        mean, logvar = self.network.encode(self._to_network(pixels))
+        given, size = self._to_network(pixels), (pixels.shape[2], pixels.shape[3])
+        if within is None:
+            mean, logvar = self.network.encode(given)
+        else:
+            plan = tiling.make_plan(self.spec, size, given.dtype, encode=True, within=within)
+            mean, logvar = tiling.encode(self.network, given, plan)
         return Posterior(
             mean=self.normalisation.apply(mean.float()),
             logvar=self.normalisation.apply_logvar(logvar.float()),
             space=self.space,
-            size=(pixels.shape[2], pixels.shape[3]),
+            size=size,
             vae=self.content_hash,
         )
 
     @torch.no_grad()
-    def decode(self, latent: Latent) -> Float[Tensor, "b 3 h w"]:
+    def decode(self, latent: Latent, *, within: int | None = None) -> Float[Tensor, "b 3 h w"]:
         """A latent to pixels, about [-1, 1] (not clamped), in float32.
+
+        With `within`, in bands of rows that need at most so many bytes beside the weights, if that can be (see
+        `tiling`).
 
         Raises SpaceMismatch, before anything is computed, when the latent lives in another space.
         """
         latent.check(self.space)
-        raw = self.normalisation.undo(latent.data.float())
-        return self.network.decode(self._to_network(raw)).float()
+        raw = self._to_network(self.normalisation.undo(latent.data.float()))
+        if within is None:
+            return self.network.decode(raw).float()
+        size = raw.shape[2] * self.spec.factor, raw.shape[3] * self.spec.factor
+        plan = tiling.make_plan(self.spec, size, raw.dtype, encode=False, within=within)
+        return tiling.decode(self.network, raw, plan).float()
 
     def placed(self, device: torch.device, dtype: torch.dtype) -> "NormalisedAutoencoder[N_co]":
         """A copy of it elsewhere or in another precision, ready to run and nothing else."""

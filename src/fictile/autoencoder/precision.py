@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fictile.autoencoder.autoencoder import AnyAutoencoder, Autoencoder, Posterior
+from fictile.autoencoder.autoencoder import AnyAutoencoder, Posterior
 from fictile.errors import FictileError
 from fictile.files import written_whole
 from fictile.latent import Latent
@@ -34,6 +34,7 @@ class PrecisionLadder:
     def __init__(self, autoencoder: AnyAutoencoder, device: torch.device) -> None:
         self._exact, self._device = autoencoder, device
         self._copies: dict[torch.dtype, AnyAutoencoder] = {}
+        self.spec = autoencoder.spec
         self.space = autoencoder.space
         self.content_hash = autoencoder.content_hash
 
@@ -43,23 +44,33 @@ class PrecisionLadder:
             self._copies[dtype] = self._exact.placed(self._device, dtype)
         return self._copies[dtype]
 
-    def encode(self, pixels: Float[Tensor, "b 3 h w"], dtype: torch.dtype) -> tuple[Posterior, torch.dtype]:
+    def encode(
+        self, pixels: Float[Tensor, "b 3 h w"], dtype: torch.dtype, *, within: int | None = None
+    ) -> tuple[Posterior, torch.dtype]:
         """The posterior in the first precision from `dtype` on that makes its mean finite, and that precision.
+
+        With `within`, in bands that need at most so many bytes.
 
         Raises RequestError as the autoencoder does, FictileError when float32 overflows too.
         """
-        return self._climb("encoded", dtype, lambda one: one.encode(pixels), lambda posterior: posterior.mean)
+        return self._climb(
+            "encoded", dtype, lambda one: one.encode(pixels, within=within), lambda posterior: posterior.mean
+        )
 
-    def decode(self, latent: Latent, dtype: torch.dtype) -> tuple[Float[Tensor, "b 3 h w"], torch.dtype]:
+    def decode(
+        self, latent: Latent, dtype: torch.dtype, *, within: int | None = None
+    ) -> tuple[Float[Tensor, "b 3 h w"], torch.dtype]:
         """The pixels in the first precision from `dtype` on that makes them finite, and that precision.
+
+        With `within`, in bands that need at most so many bytes.
 
         Raises RequestError as the autoencoder does, FictileError when float32 overflows too: a black picture is no
         result.
         """
-        return self._climb("decoded", dtype, lambda one: one.decode(latent), lambda pixels: pixels)
+        return self._climb("decoded", dtype, lambda one: one.decode(latent, within=within), lambda pixels: pixels)
 
     def _climb(
-        self, done: str, start: torch.dtype, run: Callable[[Autoencoder], T], numbers: Callable[[T], Tensor]
+        self, done: str, start: torch.dtype, run: Callable[[AnyAutoencoder], T], numbers: Callable[[T], Tensor]
     ) -> tuple[T, torch.dtype]:
         for dtype in LADDER[LADDER.index(start) :]:
             result = run(self.at(dtype))

@@ -63,6 +63,7 @@ def generate(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    tiling: options.Tiling = "auto",
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -104,6 +105,7 @@ def generate(
             strength=strength,
             weighting=weighting,
             clip_skip=clip_skip,
+            tiling=tiling,
             callback=work.denoising(steps or maker.defaults.steps, strength if init else 1.0),
         )
     for picture, path in zip(pictures, paths, strict=True):

@@ -21,6 +21,7 @@ def encode(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    tiling: options.Tiling = "auto",
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -42,7 +43,7 @@ def encode(
         work.stage("Loading the model")
         codec = options.codec(model, vae, force=force, device=device, precision=precision)
         work.stage("Encoding")
-        latent = codec.encode(pixels)
+        latent = codec.encode(pixels, tiling=tiling)
     latent.save(path)
     shape = list(latent.data.shape)
     if json:
@@ -60,6 +61,7 @@ def decode(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    tiling: options.Tiling = "auto",
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -79,7 +81,7 @@ def decode(
         work.stage("Loading the model")
         codec = options.codec(model, vae, force=force, device=device, precision=precision)
         work.stage("Decoding")
-        picture = codec.decode(content)
+        picture = codec.decode(content, tiling=tiling)
     picture.save(path)
     if json:
         write_json({"path": str(path), "space": content.space.id, "width": picture.width, "height": picture.height})

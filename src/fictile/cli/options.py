@@ -124,6 +124,15 @@ Device = Annotated[
         show_default=False,
     ),
 ]
+Tiling = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="In bands, exactly and in little memory: auto (where it must be), on or off.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(

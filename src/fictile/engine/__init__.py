@@ -2,6 +2,7 @@
 
 from fictile.engine.doctor import Diagnosis, Finding, examine
 from fictile.engine.machine import Machine, this_machine
+from fictile.engine.memory import free_memory
 from fictile.engine.runtime import PRECISIONS, Runtime, choose_runtime, precision_name
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Runtime",
     "choose_runtime",
     "examine",
+    "free_memory",
     "precision_name",
     "this_machine",
 ]

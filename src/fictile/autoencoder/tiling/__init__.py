@@ -25,15 +25,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.autoencoder.network import Network
-from fictile.autoencoder.spec import Spec
+from fictile.autoencoder.spec import DCSpec, KLSpec, Spec, TinySpec, WanSpec
 from fictile.autoencoder.tiling.costs import count_costs
 from fictile.autoencoder.tiling.networks import decoding, encoding
 from fictile.autoencoder.tiling.plan import Plan, Planner
 from fictile.autoencoder.tiling.run import run
 
-__all__ = ["ERROR_BOUND", "Plan", "decode", "encode", "make_plan", "untiled_memory"]
+__all__ = ["ERROR_BOUND", "Plan", "decode", "encode", "is_small", "make_plan", "untiled_memory"]
 
 ERROR_BOUND = 1e-3  # of the range of the answer, between a tiled and an untiled run in float32
+SHARE, LEAST = 0.25, 2**30  # what a plan takes of plenty: this part of an untiled run's memory, or these bytes
+MOST_MAPS = 8  # of the greatest width and the full size: no untiled run here holds as much
 
 
 def make_plan(
@@ -41,16 +43,23 @@ def make_plan(
 ) -> Plan:
     """How one picture of this height and width, in pixels, goes through a network.
 
-    The plan has the fewest operations that need at most `within` bytes; where none does, it is the one with the least
-    memory. Without a limit it spends up to half of an untiled run's operations again to need less memory.
+    The plan has the fewest operations that need a quarter of an untiled run's memory or 1 GiB, and at most `within`
+    bytes. Where that is too little for any, it is the plan with the least memory.
     """
-    return _planner(spec, size, dtype, encode=encode).plan(within)
+    planner = _planner(spec, size, dtype, encode=encode)
+    enough = max(int(SHARE * planner.untiled_memory), LEAST)
+    return planner.plan(enough if within is None else min(enough, within))
 
 
 def untiled_memory(spec: Spec, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> int:
     """Bytes that an untiled run of one picture needs beside the weights, from counted tensors."""
-    planner = _planner(spec, size, dtype, encode=encode)
-    return planner.costs.untiled(planner.high * planner.wide) * dtype.itemsize
+    return _planner(spec, size, dtype, encode=encode).untiled_memory
+
+
+def is_small(spec: Spec, size: tuple[int, int], dtype: torch.dtype, free: int) -> bool:
+    """Whether an untiled run fits for certain, so that nobody needs to count."""
+    height, width = size
+    return MOST_MAPS * _widest(spec) * height * width * dtype.itemsize <= free
 
 
 def encode(
@@ -69,3 +78,13 @@ def decode(network: Network, z: Float[Tensor, "b z hz wz"], plan: Plan) -> Float
 def _planner(spec: Spec, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> Planner:
     high, wide = (side // spec.factor for side in size)
     return Planner(costs=count_costs(spec, encode=encode), high=high, wide=wide, itemsize=dtype.itemsize)
+
+
+def _widest(spec: Spec) -> int:
+    match spec:
+        case KLSpec(widths=widths, decoder_widths=more):
+            return max(*widths, *(more or ()), 0)
+        case DCSpec(widths=widths) | WanSpec(widths=widths):
+            return max(widths)
+        case TinySpec(width=width, decoder_widths=widths, stem_widths=more):
+            return max(width, *widths, *more)

@@ -3,7 +3,7 @@
 A list is made for one picture: its barriers remember what they took.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -93,10 +93,9 @@ def _plain(layer: nn.Module) -> list[Stage] | None:  # noqa: PLR0911 - a table: 
             return [convolution(layer)]
         case nn.GroupNorm():
             return [GlobalNorm(layer)]
-        case tiny.Block(pool=None):
-            return [*residual(layer.conv), Local(function=torch.relu)]
-        case tiny.Block():
-            return [*residual(layer.pool), *residual(layer.conv), Local(function=torch.relu)]
+        case tiny.Block(pool=pool):
+            before = [] if pool is None else residual(pool)
+            return [*before, *residual(layer.conv), Local(function=torch.relu)]
         case _:
             return None
 
@@ -124,9 +123,9 @@ def _of_kl_and_wan(layer: nn.Module) -> list[Stage] | None:  # noqa: PLR0911 - a
         case kl.Upsample():
             return [doubled(layer.conv)]
         case wan.Downsample():
-            return [padded_below(layer.resample.get_submodule("1"))]
+            return [padded_below(_only_convolution(layer.resample))]
         case wan.Upsample():
-            return [doubled(layer.resample.get_submodule("1"))]
+            return [doubled(_only_convolution(layer.resample))]
         case _:
             return None
 
@@ -140,7 +139,7 @@ def _of_dc(layer: nn.Module) -> list[Stage] | None:  # noqa: PLR0911 - a table: 
         case dc.LinearAttention():
             return residual(
                 _queries_keys_values(layer),
-                _more_scales(layer.to_qkv_multiscale),
+                _more_scales([one for one in layer.to_qkv_multiscale if isinstance(one, dc.Gather)]),
                 LinearAttention(layer.head_width, dc.ATTENTION_EPSILON),
                 _on_cells(layer.to_out),
                 layer.norm_out,
@@ -175,6 +174,11 @@ def beside(conv: nn.Conv2d, shortcut: Callable[[Tensor], Tensor]) -> Local:
     return Local(function=lambda rows: valid(conv, rows) + shortcut(rows[:, :, 1:-1]), before=1, after=1)
 
 
+def _only_convolution(layers: nn.Sequential) -> nn.Conv2d:
+    (conv,) = (layer for layer in layers if isinstance(layer, nn.Conv2d))
+    return conv
+
+
 def padded_below(conv: nn.Conv2d) -> Local:
     """A 3x3 convolution of stride 2 whose zeros are at the right and the bottom only."""
     return Local(function=lambda rows: conv(F.pad(rows, (0, 1))), stride=2, after=1)
@@ -186,6 +190,15 @@ def doubled(conv: nn.Conv2d) -> Local:
 
 
 def _doubled(conv: nn.Conv2d, rows: Tensor) -> Tensor:
+    """On a CPU in float32, where sums of weights are as good as weights, without computing equal products twice.
+
+    A pixel's nine neighbours are four cells of the smaller map, so that four sums of weights do. A transposed
+    convolution of stride 2, whose 4x4 kernel is the 3x3 one spread over 2x2 pixels, is the same as both steps together.
+    """
+    if rows.device.type in ("cpu", "meta") and rows.dtype == torch.float32:
+        spread = sum(F.pad(conv.weight, (across, 1 - across, down, 1 - down)) for down in (0, 1) for across in (0, 1))
+        assert isinstance(spread, Tensor), "four kernels were summed"
+        return F.conv_transpose2d(rows, spread.flip(2, 3).transpose(0, 1), conv.bias, stride=2, padding=(3, 1))
     return valid(conv, F.interpolate(rows, scale_factor=2.0, mode="nearest")[:, :, 1:-1])
 
 
@@ -220,16 +233,16 @@ def _queries_keys_values(layer: kl.Attention | dc.LinearAttention) -> Local:
     return Local(function=project)
 
 
-def _more_scales(gathers: nn.ModuleList) -> Local:
+def _more_scales(gathers: Sequence[dc.Gather]) -> Local:
     """Queries, keys and values, and beneath them what each gathering convolution makes of them."""
-    convs = [gather.proj_in for gather in gathers]
-    halo = max((conv.padding[0] for conv in convs), default=0)
+    halos = [int(gather.proj_in.padding[0]) for gather in gathers]
+    halo = max(halos, default=0)
 
     def gather(rows: Tensor) -> Tensor:
         def cropped(more: int) -> Tensor:
             return rows[:, :, halo - more : rows.shape[2] - halo + more]
 
-        scales = [one.proj_out(valid(conv, cropped(conv.padding[0]))) for one, conv in zip(gathers, convs, strict=True)]
+        scales = [one.proj_out(valid(one.proj_in, cropped(more))) for one, more in zip(gathers, halos, strict=True)]
         return torch.cat([cropped(0), *scales], dim=1)
 
     return Local(function=gather, before=halo, after=halo)

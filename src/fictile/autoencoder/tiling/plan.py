@@ -12,7 +12,7 @@ BANDS = (64 * MIB, 16 * MIB, 4 * MIB)  # what a band may need while it passes th
 SLAB = (
     48 * MIB
 )  # in which maps are kept: more than malloc keeps for itself when it is freed (mallopt(3), M_MMAP_THRESHOLD)
-PATIENCE = 1.5  # times the operations of an untiled run, that a plan without a limit may spend to need less memory
+SLACK = 128 * MIB  # that malloc holds back from the system (mallopt(3), M_TRIM_THRESHOLD), as measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,29 +52,25 @@ class Planner:
     wide: int
     itemsize: int
 
-    def plan(self, within: int | None = None) -> Plan:
-        """The plan with the fewest operations that needs at most `within` bytes, or else the least memory.
-
-        Without a limit, the one with the least memory that spends at most `PATIENCE` times an untiled run's operations.
-        """
+    def plan(self, within: int) -> Plan:
+        """The plan with the fewest operations that needs at most `within` bytes; if there is none, the smallest."""
         for band in BANDS:
-            fastest = self._fastest(band, None)
-            if within is not None:
-                if plan := self._fastest(band, within):
-                    return plan
-            elif fastest and fastest.effort <= PATIENCE:
-                return self._smallest(fastest, band, PATIENCE)
-        fastest = self._fastest(BANDS[-1], None)
-        assert fastest, "without a limit there is always a plan"
-        return self._smallest(fastest, BANDS[-1], float("inf"))
+            if plan := self._fastest(band, within):
+                return plan
+        return self._smallest(BANDS[-1])
 
-    def _smallest(self, plan: Plan, band: int, patience: float) -> Plan:
-        """The plan with the least memory, to a hundredth, among those of at most so much effort."""
-        low = 0
+    @property
+    def untiled_memory(self) -> int:
+        """Bytes that an untiled run needs beside the weights, from counted tensors."""
+        return self.costs.untiled(self.high * self.wide) * self.itemsize
+
+    def _smallest(self, band: int) -> Plan:
+        """The plan with the least memory, to a hundredth."""
+        plan, low = self._fastest(band, None), 0
+        assert plan, "without a limit there is always a plan"
         while plan.memory - low > plan.memory // 100:
             middle = (low + plan.memory) // 2
-            smaller = self._fastest(band, middle)
-            if smaller and smaller.effort <= patience:
+            if smaller := self._fastest(band, middle):
                 plan = smaller
             else:
                 low = middle
@@ -122,7 +118,7 @@ class Planner:
         read, written = self._map(start) if start else 0, self._map(keep) if keep else 0
         maps = max(read, written) + min(read, written, 2 * SLAB)
         answer = 2 * self._map(end) if end == self._last else 0  # in slabs, and then as one
-        memory = maps + answer + int(rows * widest / here) + waiting + remembered
+        memory = SLACK + maps + answer + int(rows * widest / here) + waiting + remembered
         return Pass(start=start, end=end, keep=keep, rows=rows), memory
 
     def _under_way(self, start: int, end: int) -> tuple[int, int, int]:

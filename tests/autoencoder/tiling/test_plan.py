@@ -1,0 +1,106 @@
+"""What is kept and what is computed again, and whether the memory that was forecast is what is needed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks.memory import growth
+from safetensors.torch import load_file
+from tests.autoencoder.tiling import decode_within
+from tests.autoencoder.tiling.decode_within import SIDE, SPEC
+
+from fictile.autoencoder import KLSpec, tiling
+from fictile.autoencoder.tiling.costs import count_costs
+from fictile.autoencoder.tiling.plan import MIB, SLACK, Planner
+
+
+def planner(side: int, *, encode: bool = False) -> Planner:
+    return Planner(costs=count_costs(KLSpec(), encode=encode), high=side // 8, wide=side // 8, itemsize=4)
+
+
+def test_costs_are_those_of_the_layers() -> None:
+    costs = count_costs(KLSpec(widths=(8, 16), layers=1, groups=4, mid_attention=False), encode=False)
+    assert sum(step.barrier for step in costs.steps) == 2 * 6 + 1  # norms of six residual blocks, and the last one
+    first = costs.steps[1]  # conv_in: 4 to 16 channels, on the one cell
+    assert first.operations == 2 * 9 * 4 * 16
+    assert costs.places[1].numbers == 4
+    assert costs.places[-1].numbers == 3 * 2 * 2
+    assert costs.places[-1].rows == 2
+
+
+def test_an_untiled_decode_of_stable_diffusion_holds_three_maps_of_256_channels() -> None:
+    size = (2048, 2048)
+    whole = tiling.untiled_memory(KLSpec(), size, torch.float32, encode=False)
+    assert whole == 3 * 256 * 2048 * 2048 * 4
+    assert tiling.untiled_memory(KLSpec(), size, torch.bfloat16, encode=False) == whole // 2
+    assert not tiling.is_small(KLSpec(), size, torch.float32, whole)
+
+
+def test_a_plan_keeps_within_its_memory_and_computes_more_for_less() -> None:
+    efforts = []
+    for share in (0.5, 0.25, 0.13):
+        within = int(share * planner(2048).untiled_memory)
+        plan = planner(2048).plan(within)
+        assert plan.memory <= within
+        efforts.append(plan.effort)
+    assert 1 <= efforts[0] < efforts[1] < efforts[2]
+    assert efforts[1] < 1.5
+    assert efforts[2] < 3
+
+
+def test_the_largest_map_is_never_kept() -> None:
+    costs = planner(2048).costs
+    plan = planner(2048).plan(planner(2048).untiled_memory // 4)
+    kept = [costs.places[one.keep].numbers for one in plan.passes if one.keep is not None]
+    assert max(kept) == 128 * 64  # for each cell, 8x8 pixels of 128 channels; 256 of them would be the largest
+
+
+def test_the_smallest_plan_is_made_where_nothing_fits() -> None:
+    plan = planner(2048).plan(1)
+    assert 1 < plan.memory < planner(2048).untiled_memory / 20
+
+
+def test_every_barrier_is_taken_once_and_in_order() -> None:
+    for encode in (False, True):
+        one = planner(512, encode=encode)
+        plan = one.plan(200 * MIB)
+        barriers = [place for place, step in enumerate(one.costs.steps) if step.barrier]
+        assert [each.end for each in plan.passes] == [*barriers, len(one.costs.steps)]
+
+
+@pytest.mark.skipif(growth(lambda: None) is None, reason="the system does not say how much memory a process has had")
+def test_the_forecast_is_what_is_measured() -> None:
+    network = decode_within.autoencoder().placed(torch.device("cpu"), torch.float32).network
+    z, size = torch.randn(1, SPEC.channels, SIDE // SPEC.factor, SIDE // SPEC.factor), (SIDE, SIDE)
+    network.decode(z[:, :, :8, :8])
+    whole = tiling.untiled_memory(SPEC, size, torch.float32, encode=False)
+    seen = growth(lambda: network.decode(z))
+    assert seen is not None
+    assert 0.85 * whole < seen < 1.15 * whole + SLACK
+    plan = tiling.make_plan(SPEC, size, torch.float32, encode=False, within=2 * whole // 3)
+    assert plan.memory <= 2 * whole // 3
+    seen = growth(lambda: tiling.decode(network, z, plan))
+    assert seen is not None
+    assert seen < 1.15 * plan.memory
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on addresses are Linux's")
+def test_a_process_that_cannot_hold_the_whole_decodes_it_in_bands(tmp_path: Path) -> None:
+    """A child with a limit on its memory dies untiled, and gives the right picture where it is left to choose."""
+
+    def child(chosen: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, decode_within.__file__, chosen, str(tmp_path / chosen)]
+        environment = os.environ | {"MALLOC_ARENA_MAX": "1"}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    assert "can't allocate memory" in child("off").stderr
+    done = child("auto")
+    assert done.returncode == 0, done.stderr
+    assert "decoded in bands of rows to save memory" in done.stderr
+    one = decode_within.autoencoder()
+    expected = one.decode(decode_within.latent(one))[0].clamp(-1, 1)
+    error = (load_file(tmp_path / "auto")["pixels"] - expected).abs().max() / (expected.max() - expected.min())
+    assert error < 1e-5

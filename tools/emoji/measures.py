@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate, normalize
 
-from fictile.training.perceptual import efficientnet
+from fictile.fidelity import efficientnet
 
 SIDE = 224  # pixels that the network was trained with
 BATCH = 16

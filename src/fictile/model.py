@@ -1,8 +1,8 @@
 """The page where it all meets: a prompt becomes conditioning, noise becomes a latent, a latent becomes a picture."""
 
-import hashlib
 import secrets
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -13,35 +13,25 @@ from torch import Tensor
 
 from fictile import __version__
 from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
-from fictile.checkpoint import Parts, load_model, open_model
+from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec
 from fictile.denoiser import Denoiser, Guidance
-from fictile.diffusion import Diffusion
+from fictile.diffusion import Diffusion, Start
+from fictile.editing import EditTask, input_hash, past
 from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent, LatentSpace
-from fictile.picture import Picture, load_picture, save_picture
-from fictile.recipe import Recipe
+from fictile.made import EditedPicture, GeneratedPicture, PictureFile, check_init, pixel_hash
+from fictile.matching.choose import open_codec, open_parts
+from fictile.picture import Mask, Picture, Source, load_picture, open_source
+from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
 from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
 from fictile.text import Prompt, TextConditioner
 
 PACKAGED = "emoji"
+STRENGTH = 0.75  # of an edit without a mask
+NOTHING_MASKED = "the mask is empty, so the picture was copied"
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
-
-PictureFile = str | Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneratedPicture:
-    """A picture, the latent it was decoded from, and how it was made."""
-
-    pixels: Float[Tensor, "3 h w"]  # float32 in [-1, 1], on the CPU
-    latent: Latent  # a batch of one, on the CPU
-    recipe: Recipe
-
-    def save(self, path: PictureFile) -> None:
-        """Write the picture; a PNG carries its recipe. Raises RequestError when the place cannot be written to."""
-        save_picture(self.pixels, path, self.recipe.text_chunks())
 
 
 class Model:
@@ -56,6 +46,8 @@ class Model:
         self.name = parts.name
         self.defaults = parts.defaults
         self.hashes = parts.hashes
+        self.vae_origin = parts.vae_origin  # which autoencoder it has and why, for people
+        self.vae_forced = parts.vae_forced
         self.runtime = runtime
         self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory)
         self._diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime)
@@ -114,7 +106,8 @@ class Model:
             schedule: of the steps; `sampling.SCHEDULES` lists them, and A1111's "Automatic" is as good as None.
             size: height and width, multiples of `multiple`. With an init picture, its own.
             init: a picture to start from instead of noise alone.
-            strength: how much of the init picture may change, above 0 and at most 1; without one it means nothing.
+            strength: how much of the init picture may change: at 0 it only takes the trip through the latent space, at
+                1 it leaves nothing but its size; without one it means nothing.
             weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
             clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
                 last, in A1111's counting.
@@ -124,37 +117,108 @@ class Model:
         result is not finite.
         """
         given = None if init is None else _opened(init)
-        defaults = self.defaults
-        if not isinstance(guidance, Guidance):
-            guidance = Guidance(
-                scale=defaults.guidance if guidance is None else guidance,
-                rescale=defaults.guidance_rescale,
-                interval=defaults.guidance_interval,
-            )
-        sampler, own_schedule = split_name(sampler or defaults.sampler)
-        if schedule and schedule.strip().lower() == AUTOMATIC:
-            schedule = None
-        recipe = Recipe(
+        recipe = self._recipe(
             prompt=prompt,
             negative=negative,
-            seed=secrets.randbelow(NEW_SEEDS) if seed is None else seed,
-            index=0,
-            count=count,
-            size=size or ((given.height, given.width) if given else defaults.size),
-            steps=defaults.steps if steps is None else steps,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
             sampler=sampler,
-            schedule=schedule_name(schedule or own_schedule or defaults.schedule),
-            guidance=float(guidance.scale),
-            guidance_rescale=guidance.rescale,
-            guidance_interval=guidance.interval,
+            schedule=schedule,
+            count=count,
+            size=size or ((given.height, given.width) if given else self.defaults.size),
             strength=strength if given else 1.0,
-            init=_pixel_hash(given) if given else None,
+            init=pixel_hash(given) if given else None,
             weighting=weighting,
             clip_skip=clip_skip,
-            **self._identity(),
         )
-        latent = self._sampled(recipe, given, callback)
+        latent = self._sampled(recipe, given, None, callback)
         return [self._picture(latent[index], recipe, index) for index in range(count)]
+
+    def edit(
+        self,
+        picture: PictureFile | Source,
+        prompt: str,
+        *,
+        mask: PictureFile | Mask | None = None,
+        strength: float | None = None,
+        feather: float = FEATHER,
+        outpaint: tuple[int, int, int, int] = (0, 0, 0, 0),
+        only_masked: bool = False,
+        padding: int = PADDING,
+        match_colours: bool = True,
+        picture_guidance: float = PICTURE_GUIDANCE,
+        cover: bool = False,
+        negative: str = "",
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: float | Guidance | None = None,
+        sampler: str | None = None,
+        schedule: str | None = None,
+        count: int = 1,
+        weighting: str = "a1111",
+        clip_skip: int = 1,
+        callback: Callback | None = None,
+    ) -> list[EditedPicture]:
+        """Make `count` edits of a picture, and paint them over the samples of its file.
+
+        What neither the mask nor its feather reaches comes back sample by sample; the recipe holds the proof, which
+        `editing.verify` checks. Whatever is not named here is as in `generate`.
+
+        Args:
+            picture: a file, in whatever size, depth, profile and orientation.
+            mask: what may change: a picture file (white may, black may not) or a `Mask`; None is all of the picture.
+                Greys are strengths, and do not make the edit transparent (differential diffusion, arXiv 2306.00950).
+            strength: 0 (the picture's trip through the latent space) to 1 (from pure noise). If None, 1 with a mask,
+                and for models that see a picture, else 0.75.
+            feather: pixels around the mask over which the edit fades into the picture.
+            outpaint: pixels by which the canvas grows at left, top, right and bottom; they may change entirely.
+            only_masked: show the model only the mask and its surroundings, scaled to the size it was made for.
+            padding: pixels of surroundings that it sees then.
+            match_colours: take back what the autoencoder does to the colours, as it is seen around the mask.
+            picture_guidance: how strongly to keep to the picture, for instruct-pix2pix models: 1 to 2.
+            cover: make what was transparent opaque where it is edited; alpha stays as it is otherwise. What is new of
+                a larger canvas is always opaque.
+
+        Raises RequestError before anything is computed when an argument is out of its range or the file cannot be
+        painted on, FictileError when the result is not finite.
+        """
+        source = picture if isinstance(picture, Source) else open_source(picture)
+        if isinstance(mask, str | Path):
+            mask = Mask.open(mask)
+        if mask is not None:
+            mask.check((source.height, source.width))
+        if strength is None:
+            everything = mask is None and not any(outpaint) and self.denoiser.sight != "picture"
+            strength = STRENGTH if everything else 1.0
+        recipe = self._recipe(
+            prompt=prompt,
+            negative=negative,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            schedule=schedule,
+            count=count,
+            size=(source.height, source.width),
+            strength=strength,
+            weighting=weighting,
+            clip_skip=clip_skip,
+            init=None,
+            edit=Edit(
+                input=input_hash(source),
+                mask=mask and mask.to_text(),
+                feather=feather,
+                outpaint=outpaint,
+                only_masked=only_masked,
+                padding=padding,
+                match_colours=match_colours,
+                picture_guidance=picture_guidance,
+                cover=cover,
+            ),
+            history=past(source.text),
+        )
+        return self._edited(recipe, source, range(count), callback)
 
     def count_tokens(self, prompt: str, *, weighting: str = "a1111") -> Prompt:
         """The prompt as the text encoder reads it: its tokens, its chunks, and what is weighted.
@@ -167,10 +231,10 @@ class Model:
         self,
         source: Recipe | PictureFile,
         *,
-        init: PictureFile | Picture | None = None,
+        init: PictureFile | Picture | Source | None = None,
         callback: Callback | None = None,
-    ) -> GeneratedPicture:
-        """Make a picture again from its recipe, or from the PNG that carries it; `init` is the one it started from.
+    ) -> GeneratedPicture | EditedPicture:
+        """Make a picture again from its recipe, or from the file that carries it; `init` is the one it started from.
 
         The same bytes come out on the same machine with the same versions, in the recipe's own runtime:
         `load(path, runtime=recipe.runtime)`. Elsewhere `Recipe.differences` tells what has changed.
@@ -184,12 +248,22 @@ class Model:
                 f"The recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
                 f"{self.name} with hash {(here or 'none')[:10]} is loaded; load that model."
             )
-        given = None if init is None else _opened(init)
-        _check_init(recipe.init, given)
+        if self.hashes and recipe.vae_hash != self.hashes.vae:
+            raise RequestError(
+                f"The recipe needs the autoencoder with hash {(recipe.vae_hash or 'none')[:10]} ({recipe.vae_origin}), "
+                f"but here is that with hash {self.hashes.vae[:10]} ({self.vae_origin}); name it with --vae or vae=."
+            )
         if not 0 <= recipe.index < recipe.count:
             raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
-        return self._picture(self._sampled(first, given, callback)[recipe.index], first, recipe.index)
+        if recipe.edit:
+            if init is None or isinstance(init, Picture):
+                raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
+            given = init if isinstance(init, Source) else open_source(init)
+            return self._edited(first, given, [recipe.index], callback)[0]
+        given = None if init is None else _opened(init)
+        check_init(recipe.init, given)
+        return self._picture(self._sampled(first, given, None, callback)[recipe.index], first, recipe.index)
 
     def encode(self, picture: PictureFile | Picture) -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -207,15 +281,87 @@ class Model:
         """
         return self.codec.decode(latent)
 
-    def _sampled(self, recipe: Recipe, init: Picture | None, callback: Callback | None) -> Latent:
+    def _recipe(
+        self,
+        *,
+        seed: int | None,
+        steps: int | None,
+        guidance: float | Guidance | None,
+        sampler: str | None,
+        schedule: str | None,
+        **chosen: Any,  # fields of `Recipe` that need no default
+    ) -> Recipe:
+        """The recipe of the first picture; whatever is None is the model's default."""
+        defaults = self.defaults
+        if not isinstance(guidance, Guidance):
+            guidance = Guidance(
+                scale=defaults.guidance if guidance is None else guidance,
+                rescale=defaults.guidance_rescale,
+                interval=defaults.guidance_interval,
+            )
+        sampler, own_schedule = split_name(sampler or defaults.sampler)
+        if schedule and schedule.strip().lower() == AUTOMATIC:
+            schedule = None
+        return Recipe(
+            seed=secrets.randbelow(NEW_SEEDS) if seed is None else seed,
+            index=0,
+            steps=defaults.steps if steps is None else steps,
+            sampler=sampler,
+            schedule=schedule_name(schedule or own_schedule or defaults.schedule),
+            guidance=float(guidance.scale),
+            guidance_rescale=guidance.rescale,
+            guidance_interval=guidance.interval,
+            **chosen,
+            **self._identity(),
+        )
+
+    def _sampled(self, recipe: Recipe, init: Picture | None, mask: Mask | None, callback: Callback | None) -> Latent:
         """The latents of all pictures that are made together with the one of this recipe, the first of them."""
         self._diffusion.check(recipe, init and (init.height, init.width))
         start = None
         if init:
-            start, notes = self.codec.encoded(init, self.multiple, PRECISIONS[recipe.decode_precision])
-            self.codec.tell(notes)
-        x0 = self._diffusion.sample(recipe, start, callback)
+            latent = self._started(init, recipe)
+            start = Start(latent=latent.data, mask=mask and mask.cells(self.multiple, self.space.factor))
+        x0 = self._diffusion.sample(recipe, start, self._beside(recipe, init, mask, start), callback)
         return Latent(x0, self.space, recipe.size, self.codec.content_hash)
+
+    def _started(self, picture: Picture, recipe: Recipe) -> Latent:
+        latent, notes = self.codec.encoded(picture, self.multiple, PRECISIONS[recipe.decode_precision])
+        self.codec.tell(notes)
+        return latent
+
+    def _beside(
+        self, recipe: Recipe, picture: Picture | None, mask: Mask | None, start: Start | None
+    ) -> Float[Tensor, "1 k h w"] | None:
+        """What the denoiser sees beside the noisy latent (see `Denoiser.sight`)."""
+        sight = self.denoiser.sight
+        if sight == "noise":
+            return None
+        if sight == "picture":
+            assert start is not None, "words alone have been refused"
+            return self.autoencoder.normalisation.undo(start.latent)
+        mask = mask or Mask.everything(recipe.size)
+        kept = torch.zeros(3, *recipe.size) if picture is None else picture.pixels * (mask.amount == 0)
+        hidden = (mask.cells(self.multiple, self.space.factor) > 0).float()
+        return torch.cat([hidden, self._started(Picture(kept), recipe).data], dim=1)
+
+    def _edited(
+        self, recipe: Recipe, source: Source, indices: Sequence[int], callback: Callback | None
+    ) -> list[EditedPicture]:
+        """The edits of these indices among those that are made together."""
+        assert recipe.edit is not None, "this is the recipe of an edit"
+        task = EditTask(recipe.edit, source, native=self.defaults.size, multiple=self.multiple)
+        recipe = replace(recipe, size=(task.seen.height, task.seen.width), edit=task.proven())
+        if task.is_empty:
+            self._diffusion.check(recipe, recipe.size)
+            recipe = replace(recipe, notes=(NOTHING_MASKED,))
+            return [
+                EditedPicture(source=source, latent=None, recipe=replace(recipe, seed=recipe.seed + index, index=index))
+                for index in indices
+            ]
+        latent = self._sampled(recipe, task.seen, task.seen_mask, callback)
+        made = [self._picture(latent[index], recipe, index) for index in indices]
+        return [EditedPicture(source=task.finished(one.pixels), latent=one.latent, recipe=one.recipe) for one in made]
 
     def _picture(self, latent: Latent, recipe: Recipe, index: int) -> GeneratedPicture:
         pixels, notes = self.codec.decoded(latent, PRECISIONS[recipe.decode_precision])
@@ -229,6 +375,8 @@ class Model:
             "model": self.name,
             "model_hash": hashes and hashes.model,
             "vae_hash": hashes and hashes.vae,
+            "vae_origin": self.vae_origin,
+            "vae_forced": self.vae_forced,
             "unet_hash": hashes and hashes.unet,
             "text_hash": hashes and hashes.text,
             "space": self.space.id,
@@ -242,39 +390,38 @@ class Model:
 
 
 def load(
-    path: str | Path | None = None, *, device: str = "auto", precision: str = "auto", runtime: Runtime | None = None
+    path: str | Path | None = None,
+    *,
+    vae: str | Path | None = None,
+    force: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    runtime: Runtime | None = None,
 ) -> Model:
-    """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, or
-    `hub:owner/name[/file]`. `runtime`, if given, takes the place of `device` and `precision`.
+    """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, a folder
+    with such a file and autoencoders beside it, or `hub:owner/name[/file]`. `runtime`, if given, takes the place of
+    `device` and `precision`.
+
+    An autoencoder `vae`, of any kind that `checkpoint.open_autoencoder` opens, takes the place of the model's own; one
+    of another space only with `force`. `Model.vae_origin` says which one it is, and why.
 
     Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
 
-    Raises RequestError for what is no whole model, or when the device or precision is not to be had.
+    Raises RequestError for what is no whole model, or when the device or precision is not to be had, SpaceMismatch for
+    an autoencoder that surely does not belong to the model.
     """
     memory = PrecisionMemory() if runtime is None else None
     runtime = runtime or choose_runtime(device, precision)
-    if path is not None:
-        return Model(open_model(path), runtime, memory=memory)
-    with as_file(files("fictile") / "builtin" / PACKAGED) as folder:
-        return Model(load_model(folder), runtime, memory=memory)
+    with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
+        return Model(open_parts(path or packaged, vae, force=force), runtime, memory=memory)
 
 
-def _opened(picture: PictureFile | Picture) -> Picture:
+def load_codec(vae: str | Path, *, device: str = "auto", precision: str = "auto") -> AutoencoderCodec:
+    """An autoencoder alone, to encode and decode with. Raises RequestError for what holds none."""
+    return open_codec(vae, choose_runtime(device, precision), memory=PrecisionMemory())
+
+
+def _opened(picture: PictureFile | Picture | Source) -> Picture:
+    if isinstance(picture, Source):
+        return picture.picture()
     return picture if isinstance(picture, Picture) else load_picture(picture)
-
-
-def _check_init(needed: str | None, given: Picture | None) -> None:
-    """Raises RequestError unless `given` is the picture whose hash a recipe needs, or both are None."""
-    if needed == (given and _pixel_hash(given)):
-        return
-    if given is None:
-        problem = "a picture, and none was given; give that picture"
-    elif needed is None:
-        problem = "noise alone, and a picture was given; leave it out"
-    else:
-        problem = "another picture than the one given; give that one"
-    raise RequestError(f"The recipe started from {problem}.")
-
-
-def _pixel_hash(picture: Picture) -> str:
-    return hashlib.sha256(picture.pixels.cpu().contiguous().numpy().tobytes()).hexdigest()

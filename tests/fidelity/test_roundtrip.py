@@ -247,4 +247,4 @@ def test_the_first_sentence_says_what_is_seen(report: Report) -> None:
     assert words.startswith("Through blur, colours")
     assert "contrast falls by" in words
     assert "finest texture" in words
-    assert "Through same, colours stay as they are and fine texture stays." in words
+    assert "Through same, colours stay as they are, and fine texture stays." in words

@@ -11,7 +11,7 @@ from fictile.autoencoder.autoencoder import (
 from fictile.autoencoder.dc import DC
 from fictile.autoencoder.hashing import encoder_hash
 from fictile.autoencoder.kl import KL
-from fictile.autoencoder.known import FLUX1, FLUX2, KNOWN, SANA, SD1, SD3, SDXL, WAN21, Known
+from fictile.autoencoder.known import FLUX1, FLUX2, KNOWN, SANA, SD1, SD3, SDXL, WAN21, Known, published
 from fictile.autoencoder.network import KINDS, Network, kind_of, make_network
 from fictile.autoencoder.normalisation import Normalisation
 from fictile.autoencoder.precision import LADDER, PrecisionLadder, PrecisionMemory
@@ -53,4 +53,5 @@ __all__ = [
     "encoder_hash",
     "kind_of",
     "make_network",
+    "published",
 ]

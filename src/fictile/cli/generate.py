@@ -10,49 +10,25 @@ from fictile.cli import options
 from fictile.cli.destination import destinations, slug
 from fictile.cli.terminal import Work, say
 
-PICTURE, PROMPT, SAMPLING, START = (
-    "Picture",
-    "Reading the prompt",
-    "Sampling",
-    "Starting from a picture",
-)  # panels of the help page
+START = "Starting from a picture"  # a panel of the help page
 
 
 def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.", show_default=False)],
     *,
-    negative: Annotated[
-        str,
-        typer.Option(metavar="PROMPT", help="What it should not show.", rich_help_panel=PICTURE, show_default=False),
-    ] = "",
+    negative: options.Negative = "",
     size: Annotated[
         str | None,
         typer.Option(
-            metavar="WxH", help="In pixels; one number for a square.", rich_help_panel=PICTURE, show_default=False
+            metavar="WxH",
+            help="In pixels; one number for a square.",
+            rich_help_panel=options.PICTURE,
+            show_default=False,
         ),
     ] = None,
-    count: Annotated[
-        int,
-        typer.Option(
-            "--count", "-n", metavar="N", min=1, help="How many; the i-th has seed + i.", rich_help_panel=PICTURE
-        ),
-    ] = 1,
-    weighting: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Brackets: a1111 (weights), no_norm (weights that keep no mean), none (text).",
-            rich_help_panel=PROMPT,
-        ),
-    ] = "a1111",
-    clip_skip: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Read the text encoder's N-th layer from the end, as A1111 counts.",
-            rich_help_panel=PROMPT,
-        ),
-    ] = 1,
+    count: options.Count = 1,
+    weighting: options.Weighting = "a1111",
+    clip_skip: options.ClipSkip = 1,
     verbose: Annotated[
         bool,
         typer.Option(
@@ -60,49 +36,14 @@ def generate(
             "-v",
             metavar="",
             help="Say how the prompt is read: tokens, chunks, weights.",
-            rich_help_panel=PROMPT,
+            rich_help_panel=options.PROMPT,
         ),
     ] = False,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Same seed, same picture; a new one if left out.",
-            rich_help_panel=PICTURE,
-            show_default=False,
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="More are finer and slower.", rich_help_panel=SAMPLING, show_default=False),
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            help="How closely to follow the prompt, from 1 on.",
-            rich_help_panel=SAMPLING,
-            show_default=False,
-        ),
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="euler, euler_ancestral, heun, ddim, ddpm, dpmpp_2m, dpmpp_2m_sde, uni_pc, uni_pc_bh2, lcm.",
-            rich_help_panel=SAMPLING,
-            show_default=False,
-        ),
-    ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Of the steps: normal, karras, exponential, sgm_uniform, simple, beta, leading, trailing.",
-            rich_help_panel=SAMPLING,
-            show_default=False,
-        ),
-    ] = None,
+    seed: options.Seed = None,
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    sampler: options.Sampler = None,
+    schedule: options.Schedule = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -118,6 +59,8 @@ def generate(
         typer.Option(metavar="X", help="How much of it may change: near 0 hardly, 1 entirely.", rich_help_panel=START),
     ] = 0.75,
     model: options.Model = None,
+    vae: options.Vae = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -142,7 +85,8 @@ def generate(
         check_writable(paths[0])
         init = load_picture(start) if start else None
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        say(f"VAE: {maker.vae_origin}")
         if verbose:
             for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
                 say(f"{name}: {maker.count_tokens(text, weighting=weighting)}")

@@ -17,6 +17,8 @@ def encode(
     picture: Annotated[Path, typer.Argument(help="The picture to encode.", show_default=False)],
     *,
     model: options.Model = None,
+    vae: options.VaeAlone = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -33,15 +35,14 @@ def encode(
     with Work.shown() as work:
         work.stage("Starting")
         from fictile.files import check_folder
-        from fictile.model import load
         from fictile.picture import load_picture
 
         check_folder(path)
         pixels = load_picture(picture)
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        codec = options.codec(model, vae, force=force, device=device, precision=precision)
         work.stage("Encoding")
-        latent = maker.encode(pixels)
+        latent = codec.encode(pixels)
     latent.save(path)
     shape = list(latent.data.shape)
     if json:
@@ -55,6 +56,8 @@ def decode(
     latent: Annotated[Path, typer.Argument(help="A file that [cyan]fictile encode[/cyan] wrote.", show_default=False)],
     *,
     model: options.Model = None,
+    vae: options.VaeAlone = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -69,15 +72,14 @@ def decode(
     with Work.shown() as work:
         work.stage("Starting")
         from fictile.latent import Latent
-        from fictile.model import load
         from fictile.picture import check_writable
 
         check_writable(path)
         content = Latent.load(latent)
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        codec = options.codec(model, vae, force=force, device=device, precision=precision)
         work.stage("Decoding")
-        picture = maker.decode(content)
+        picture = codec.decode(content)
     picture.save(path)
     if json:
         write_json({"path": str(path), "space": content.space.id, "width": picture.width, "height": picture.height})

@@ -1,13 +1,74 @@
 """The options that several commands share, each declared once, and how their words are read."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fictile.errors import RequestError
 
-MODEL, OUTPUT = "Model", "Output"  # panels of the help page
+if TYPE_CHECKING:
+    from fictile.codec import AutoencoderCodec
+
+PICTURE, PROMPT, SAMPLING, MODEL, OUTPUT = (
+    "Picture", "Reading the prompt", "Sampling", "Model", "Output"
+)  # fmt: skip  # panels of the help page
+
+Negative = Annotated[
+    str, typer.Option(metavar="PROMPT", help="What it should not show.", rich_help_panel=PICTURE, show_default=False)
+]
+Count = Annotated[
+    int,
+    typer.Option("--count", "-n", metavar="N", min=1, help="How many; the i-th has seed + i.", rich_help_panel=PICTURE),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Same seed, same picture; a new one if left out.", rich_help_panel=PICTURE, show_default=False
+    ),
+]
+Weighting = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Brackets: a1111 (weights), no_norm (weights that keep no mean), none (text).",
+        rich_help_panel=PROMPT,
+    ),
+]
+ClipSkip = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="Read the text encoder's N-th layer from the end, as A1111 counts.", rich_help_panel=PROMPT
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="More are finer and slower.", rich_help_panel=SAMPLING, show_default=False),
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X", help="How closely to follow the prompt, from 1 on.", rich_help_panel=SAMPLING, show_default=False
+    ),
+]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="euler, euler_ancestral, heun, ddim, ddpm, dpmpp_2m, dpmpp_2m_sde, uni_pc, uni_pc_bh2, lcm.",
+        rich_help_panel=SAMPLING,
+        show_default=False,
+    ),
+]
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of the steps: normal, karras, exponential, sgm_uniform, simple, beta, leading, trailing.",
+        rich_help_panel=SAMPLING,
+        show_default=False,
+    ),
+]
 
 Model = Annotated[
     Path | None,
@@ -18,6 +79,31 @@ Model = Annotated[
         help="A folder of Fictile's or of diffusers, a single file, or hub:owner/name; the packaged one if left out.",
         rich_help_panel=MODEL,
         show_default=False,
+    ),
+]
+Vae = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="VAE",
+        help="An autoencoder in the place of the model's own: a file, a folder, or a model that holds it.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+VaeAlone = Annotated[
+    Path | None,
+    typer.Option(
+        "--vae",
+        metavar="VAE",
+        help="An autoencoder (a file, a folder, a model that holds it), alone or in the place of --model's own.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", metavar="", help="Take the VAE even if it is of another latent space.", rich_help_panel=MODEL
     ),
 ]
 Precision = Annotated[
@@ -64,3 +150,25 @@ def height_and_width(text: str) -> tuple[int, int]:
     if len(more) > 1 or not all(side.isascii() and side.isdecimal() for side in sides):
         raise RequestError(f"{text!r} is no size; write WIDTHxHEIGHT, such as 256x192, or one number for a square.")
     return int(more[0] if more else width), int(width)
+
+
+def codec(model: Path | None, vae: Path | None, *, force: bool, device: str, precision: str) -> "AutoencoderCodec":
+    """What encodes and decodes: an autoencoder alone where nothing but it is named, else that of the model."""
+    from fictile.model import load, load_codec
+
+    if vae is not None and model is None:
+        return load_codec(vae, device=device, precision=precision)
+    return load(model, vae=vae, force=force, device=device, precision=precision).codec
+
+
+def four_numbers(text: str, form: str, example: str) -> tuple[int, int, int, int]:
+    """The whole numbers in "A,B,C,D" or "A,B,CxD"; `form` says what they mean.
+
+    Raises:
+        RequestError: The text does not hold four of them.
+    """
+    parts = [part.strip() for part in text.replace("x", ",").split(",")]
+    if len(parts) != 4 or not all(part.isascii() and part.isdecimal() for part in parts):
+        raise RequestError(f"{text!r} is not {form}; write four whole numbers, such as {example}.")
+    first, second, third, fourth = map(int, parts)
+    return first, second, third, fourth

@@ -21,6 +21,7 @@ def replay(
         ),
     ] = None,
     model: options.Model = None,
+    vae: options.Vae = None,
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -35,14 +36,14 @@ def replay(
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.model import load
-        from fictile.picture import check_writable, load_picture
+        from fictile.picture import check_writable, open_source
         from fictile.recipe import Recipe
 
         check_writable(path)
         recipe = Recipe.read(picture)
-        init = load_picture(start) if start else None
+        init = open_source(start) if start else None
         work.stage("Loading the model")
-        maker = load(model, runtime=recipe.runtime)
+        maker = load(model, vae=vae, force=recipe.vae_forced, runtime=recipe.runtime)
         again = maker.replay(recipe, init=init, callback=work.denoising(recipe.steps, recipe.strength))
     again.save(path)
     report([(again, path)], time.perf_counter() - began, json)

@@ -26,10 +26,10 @@ class Law:
 
 # Of passes 2, 3, 4 and 5.
 LAWS = (
-    Law(loss=2.58, slope=0.118, spread=1.4, growth=1.46, colour_spread=0.32),
-    Law(loss=4.31, slope=0.204, spread=2.1, growth=1.78, colour_spread=0.63),
-    Law(loss=5.58, slope=0.271, spread=2.4, growth=2.04, colour_spread=0.9),
-    Law(loss=6.6, slope=0.325, spread=2.3, growth=2.28, colour_spread=1.21),
+    Law(loss=2.55, slope=0.116, spread=1.3, growth=1.46, colour_spread=0.3),
+    Law(loss=4.27, slope=0.202, spread=1.9, growth=1.78, colour_spread=0.62),
+    Law(loss=5.55, slope=0.27, spread=2.3, growth=2.05, colour_spread=0.9),
+    Law(loss=6.57, slope=0.324, spread=2.2, growth=2.3, colour_spread=1.21),
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 360, 220
-LEFT, RIGHT, TOP, BOTTOM = 40, 12, 14, 30
+LEFT, RIGHT, TOP, BOTTOM = 40, 12, 10, 46
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,8 @@ def line_chart(lines: Sequence[Line], unit: str, label: str) -> str:
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for number in range(1, last + 1, math.ceil(last / 10)):
-        parts.append(f'<text x="{x(number):.1f}" y="{HEIGHT - 12}" text-anchor="middle">{number}</text>')
-    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 1}" class="unit">{escape(unit)}, by number of passes</text>')
+        parts.append(f'<text x="{x(number):.1f}" y="{HEIGHT - 28}" text-anchor="middle">{number}</text>')
+    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 8}" class="unit">{escape(unit)}, by number of passes</text>')
     for line in sorted(lines, key=lambda line: not line.forecast):
         places = [(x(line.start + index), value) for index, value in enumerate(line.values)]
         if line.spread:

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from fictile.autoencoder import AnyAutoencoder
-from fictile.checkpoint import load_autoencoder, open_model
-from fictile.codec import AutoencoderCodec
-from fictile.engine import PRECISIONS, choose_runtime
+from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent
-from fictile.model import PACKAGED, load
+from fictile.matching.choose import open_codec
+from fictile.model import PACKAGED
 from fictile.picture import Picture
 
 
@@ -54,11 +53,9 @@ def open_vaes(
     Raises RequestError for a file that holds no autoencoder, or a precision or device that is not to be had.
     """
     opened: list[Vae] = []
-    for one in vaes or [load(model, device=device, precision="float32") if model is None else model]:
+    for one in vaes or [model or PACKAGED]:
         if isinstance(one, str | Path):
-            autoencoder = _autoencoder(one)
-            for precision in dict.fromkeys(precisions):
-                opened.append(_placed(autoencoder, Path(one).stem or str(one), precision, device))
+            opened += [_opened(one, _runtime(precision, device)) for precision in dict.fromkeys(precisions)]
         else:
             opened.append(_named(one))
     return _told_apart(opened)
@@ -69,22 +66,22 @@ def _named(given: Codec | Vae) -> Vae:
         return given
     name = getattr(given, "name", None) or type(given).__name__
     runtime = getattr(given, "runtime", None)
-    dtype = getattr(runtime, "decode_dtype", PRECISIONS["float32"])
-    return Vae(name=name, codec=given, precision=next(key for key, value in PRECISIONS.items() if value == dtype))
+    dtype = runtime.decode_dtype if isinstance(runtime, Runtime) else PRECISIONS["float32"]
+    return Vae(name=name, codec=given, precision=precision_name(dtype))
 
 
-def _placed(autoencoder: AnyAutoencoder, name: str, precision: str, device: str) -> Vae:
+def _runtime(precision: str, device: str) -> Runtime:
+    """As for a model; but that keeps autoencoders out of fp16, and here it is the question what fp16 would cost."""
     runtime = choose_runtime(device, precision)
-    if precision != "auto":  # a runtime keeps autoencoders out of fp16; here it is the question what that would cost
-        runtime = replace(runtime, decode_dtype=runtime.dtype)
-    named = next(key for key, value in PRECISIONS.items() if value == runtime.decode_dtype)
-    return Vae(name=name, codec=AutoencoderCodec(autoencoder, runtime), precision=named)
+    return runtime if precision == "auto" else replace(runtime, decode_dtype=runtime.dtype)
 
 
-def _autoencoder(path: str | Path) -> AnyAutoencoder:
-    if str(path) == PACKAGED and not Path(path).exists():
-        return load(precision="float32").autoencoder
-    return load_autoencoder(path) if Path(path).suffix == ".safetensors" else open_model(path).autoencoder
+def _opened(path: str | Path, runtime: Runtime) -> Vae:
+    precision = precision_name(runtime.decode_dtype)
+    if str(path) != PACKAGED or Path(path).exists():
+        return Vae(name=Path(path).stem or str(path), codec=open_codec(path, runtime), precision=precision)
+    with as_file(files("fictile") / "builtin" / PACKAGED) as folder:
+        return Vae(name=PACKAGED, codec=open_codec(folder, runtime), precision=precision)
 
 
 def _told_apart(vaes: list[Vae]) -> list[Vae]:

@@ -55,7 +55,7 @@ def sentence(average: Average) -> str:
     """What will visibly change in pictures like these."""
     changes = [_colours(average), *_tones(average), _texture(average)]
     seen = [change for change in changes if change]
-    return f"Through {average.vae}, {_joined(seen)}."
+    return f"Through {average.vae}, {', '.join(seen)}."
 
 
 def headline(report: Report) -> str:
@@ -195,9 +195,3 @@ def _texture(average: Average) -> str:
     if fine >= 0.6:
         return "and the finest texture (hair, grass, small print) is lost"
     return "and fine detail is lost well beyond texture: small things blur or turn into something else"
-
-
-def _joined(words: Sequence[str]) -> str:
-    if words[-1].startswith("and "):
-        return f"{', '.join(words[:-1])}, {words[-1]}" if len(words) > 2 else " ".join(words)
-    return ", ".join(words)

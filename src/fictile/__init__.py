@@ -11,7 +11,7 @@ from fictile.errors import FictileError, RequestError, SpaceMismatch
 
 if TYPE_CHECKING:
     from fictile.denoiser import Guidance
-    from fictile.fidelity import roundtrip
+    from fictile.fidelity import compare, roundtrip
     from fictile.latent import Latent, LatentSpace
     from fictile.model import Model, load
     from fictile.picture import Picture
@@ -30,6 +30,7 @@ __all__ = [
     "RequestError",
     "SpaceMismatch",
     "__version__",
+    "compare",
     "load",
     "roundtrip",
 ]
@@ -41,6 +42,7 @@ _HOME = {
     "Model": "fictile.model",
     "Picture": "fictile.picture",
     "Recipe": "fictile.recipe",
+    "compare": "fictile.fidelity",
     "load": "fictile.model",
     "roundtrip": "fictile.fidelity",
 }

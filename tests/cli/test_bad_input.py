@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from shutil import copytree
+from shutil import copyfile, copytree
 from typing import NoReturn
 
 import pytest
@@ -152,6 +152,16 @@ def test_the_output_must_be_of_the_right_kind(refused: Refused, tiny: Path, phot
     assert ".latent.safetensors" in refused("encode", photo, "-m", tiny, "-o", "photo.pt")
 
 
+def test_roundtrip_refuses(refused: Refused, tiny: Path, photo: Path, here: Path) -> None:
+    assert ".html" in refused("roundtrip", photo, "-m", tiny, "--report", "report.pdf")
+    assert "'fp8'" in refused("roundtrip", photo, "-m", tiny, "--precision", "fp8")
+    (here / "empty").mkdir()
+    assert "empty" in refused("roundtrip", "empty", "-m", tiny)
+    (here / "empty").rmdir()
+    copyfile(photo, "other.png")
+    assert "give a folder" in refused("roundtrip", photo, "other.png", "-m", tiny, "-o", "back.png")
+
+
 def test_wrong_usage(run: Run) -> None:
     for arguments in (["generate"], ["genrate", "fox"], ["generate", "fox", "-n", "0"], ["generate", "fox", "--bogus"]):
         outcome = run(*arguments)
@@ -183,7 +193,7 @@ def test_interrupted_while_denoising(run: Run, here: Path, tiny: Path, monkeypat
     assert not files(here)
 
 
-@pytest.mark.parametrize("command", ["generate fox", "encode photo.png", "roundtrip photo.png"])
+@pytest.mark.parametrize("command", ["generate fox", "encode photo.png", "roundtrip photo.png -o back.png"])
 def test_interrupted_while_writing(
     run: Run, here: Path, tiny: Path, photo: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from coloraide import Color
 from jaxtyping import Float
+from pytorch_msssim import ms_ssim as other_ms_ssim  # pyright: ignore[reportUnknownVariableType] - it is untyped
 from scipy.ndimage import correlate1d
 from skimage.color import deltaE_ciede2000
 from torch import Tensor
 
 from fictile.errors import RequestError
-from fictile.fidelity import colour_shift, psnr, ssim
+from fictile.fidelity import colour, ms_ssim, psnr, ssim
 
 # Sharma, Wu, Dalal 2005, "The CIEDE2000 color-difference formula: implementation notes, supplementary test data, and
 # mathematical observations", table 1: one colour, the other, their difference. These pairs reach every branch.
@@ -87,7 +89,7 @@ def test_ciede2000_reproduces_the_published_pairs(
     assert float(deltaE_ciede2000(np.array(first), np.array(second))) == pytest.approx(difference, abs=5e-5)
 
 
-def test_colour_shift_from_srgb() -> None:
+def test_delta_e_from_srgb() -> None:
     """Two greys, a* = b* = 0, by hand: the sRGB curve (IEC 61966-2-1), L* of CIE 1976, then |dL| / S_L of CIEDE2000."""
 
     def lightness(value: float) -> float:
@@ -96,7 +98,7 @@ def test_colour_shift_from_srgb() -> None:
     dark, light = lightness(0.5), lightness(0.6)
     middle = ((dark + light) / 2 - 50) ** 2
     expected = (light - dark) / (1 + 0.015 * middle / math.sqrt(20 + middle))
-    shift = colour_shift(torch.full((3, 4, 4), 0.0), torch.full((3, 4, 4), 0.2))
+    shift = colour(torch.full((3, 4, 4), 0.0), torch.full((3, 4, 4), 0.2))
     assert shift.delta_e == pytest.approx(expected, abs=2e-3)
     assert shift.rgb == pytest.approx((25.5, 25.5, 25.5), abs=1e-4)
 
@@ -104,17 +106,17 @@ def test_colour_shift_from_srgb() -> None:
 def test_rgb_shift_is_signed() -> None:
     before = torch.zeros(3, 5, 5)
     after = before + torch.tensor([0.2, 0.0, -0.4])[:, None, None]
-    assert colour_shift(before, after).rgb == pytest.approx((25.5, 0.0, -51.0), abs=1e-4)
+    assert colour(before, after).rgb == pytest.approx((25.5, 0.0, -51.0), abs=1e-4)
 
 
 def test_equal_pictures() -> None:
     before, _ = noisy_pair(0)
     assert psnr(before, before) == math.inf
     assert ssim(before, before) == pytest.approx(1)
-    assert colour_shift(before, before).delta_e == 0
+    assert colour(before, before).delta_e == 0
 
 
-@pytest.mark.parametrize("metric", [psnr, ssim, colour_shift])
+@pytest.mark.parametrize("metric", [psnr, ssim, ms_ssim, colour])
 def test_sizes_must_agree(metric: Callable[[Tensor, Tensor], object]) -> None:
     with pytest.raises(RequestError, match=r"16x12 cannot be compared with one of 12x16"):
         metric(torch.zeros(3, 12, 16), torch.zeros(3, 16, 12))
@@ -123,3 +125,48 @@ def test_sizes_must_agree(metric: Callable[[Tensor, Tensor], object]) -> None:
 def test_ssim_names_the_smallest_size() -> None:
     with pytest.raises(RequestError, match=r"10x12 is too small to compare: give one of at least 11x11"):
         ssim(torch.zeros(3, 12, 10), torch.zeros(3, 12, 10))
+
+
+def test_ms_ssim_is_the_other_implementation() -> None:
+    """Sides that halve four times without a remainder: with others the two leave out or pad different pixels."""
+    rows = torch.linspace(-1, 1, 192)
+    before = 0.6 * torch.stack(
+        [torch.sin(9 * rows[:, None] * rows), rows[:, None].expand(192, 192), rows.expand(192, 192)]
+    )
+    for noise in (0.02, 0.3):
+        after = before + noise * torch.randn(before.shape, generator=torch.Generator().manual_seed(1))
+        unit = [((pixels.double() + 1) / 2)[None] for pixels in (before, after)]
+        assert ms_ssim(before, after) == pytest.approx(float(other_ms_ssim(*unit, data_range=1.0)), abs=1e-5)
+
+
+def test_ms_ssim_of_odd_sides_and_of_opposites() -> None:
+    picture = torch.rand(3, 201, 177) * 2 - 1
+    assert ms_ssim(picture, picture) == pytest.approx(1)
+    assert ms_ssim(picture, -picture) == 0
+    with pytest.raises(RequestError, match="at least 176x176"):
+        ms_ssim(picture[:, :, :175], picture[:, :, :175])
+
+
+def test_colours_are_those_of_another_library() -> None:
+    """ColorAide converts from sRGB to CIELAB, under D65, and measures CIEDE2000 on its own."""
+    before = torch.rand(3, 6, 7, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    after = (0.8 * before + 0.15 * torch.randn(before.shape, generator=torch.Generator().manual_seed(3))).clamp(-1, 1)
+    first, second = (
+        [Color("srgb", ((pixel + 1) / 2).tolist()).convert("lab-d65") for pixel in pixels.flatten(1).double().T]
+        for pixels in (before, after)
+    )
+    differences = [one.delta_e(other, method="2000", space="lab-d65") for one, other in zip(first, second, strict=True)]
+    found = colour(before, after)
+    assert found.delta_e == pytest.approx(np.mean(differences), abs=2e-3)
+    assert found.delta_e_95 == pytest.approx(np.percentile(differences, 95), abs=5e-3)
+    light, chroma = (
+        [np.array(values) for values in zip(*((c["l"], math.hypot(c["a"], c["b"])) for c in colours), strict=True)]
+        for colours in (first, second)
+    )
+    assert found.contrast == pytest.approx(chroma[0].std() / light[0].std(), rel=1e-3)
+    assert found.saturation == pytest.approx(chroma[1].mean() / light[1].mean(), rel=1e-3)
+
+
+def test_a_flat_grey_picture_has_no_contrast_and_no_saturation_to_keep() -> None:
+    found = colour(torch.zeros(3, 12, 12), torch.zeros(3, 12, 12) + 0.1)
+    assert (found.contrast, found.saturation) == (None, None)

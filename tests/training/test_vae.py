@@ -142,7 +142,7 @@ def test_a_pictures_score_does_not_depend_on_its_neighbours() -> None:
 
 def test_the_perceptual_loss_is_0_for_the_same_picture_and_has_a_gradient() -> None:
     pytest.importorskip("efficientnet_lite_pytorch")
-    from fictile.training.perceptual import Perceptual
+    from fictile.fidelity import Perceptual
 
     perceptual = Perceptual()
     target = 2 * torch.rand(1, 3, SIZE, SIZE) - 1
@@ -157,10 +157,10 @@ def test_the_perceptual_loss_is_0_for_the_same_picture_and_has_a_gradient() -> N
 def test_without_the_extra_the_perceptual_loss_is_one_sentence(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fictile.training.perceptual import Perceptual
+    from fictile.fidelity import Perceptual
 
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(RequestError, match=r"pip install '\.\[train\]'"):
+    with pytest.raises(RequestError, match=r"pip install '\.\[perceptual\]'"):
         Perceptual()
     with pytest.raises(RequestError):
         train_vae(vae_options(data, tmp_path / "run", perceptual=0.1))

@@ -33,7 +33,7 @@ from sheet import PROMPTS, draw_sheet, read_prompts
 
 import fictile
 from fictile.errors import FictileError, RequestError
-from fictile.fidelity import colour_shift, psnr, ssim
+from fictile.fidelity import colour, psnr, ssim
 from fictile.model import Model
 from fictile.picture import Picture, from_uint8, load_picture
 
@@ -142,9 +142,7 @@ class Judge:
                 goal="33",
             ),
             Row(what="the same, SSIM", value=mean(ssim(a, b) for a, b in pairs), goal="0.97"),
-            Row(
-                what="the same, CIEDE2000", value=mean(colour_shift(a, b).delta_e for a, b in pairs), goal="1.0 at most"
-            ),
+            Row(what="the same, CIEDE2000", value=mean(colour(a, b).delta_e for a, b in pairs), goal="1.0 at most"),
         ]
 
     def round_trip(self, pixels: Pixels) -> Pixels:

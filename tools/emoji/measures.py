@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate, normalize
 
+from fictile.fidelity import efficientnet
 from fictile.files import made_folder, written_whole
-from fictile.training.perceptual import efficientnet
 
 SIDE = 224  # pixels that the network was trained with
 BATCH = 16

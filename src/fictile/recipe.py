@@ -12,7 +12,7 @@ from fictile.errors import RequestError
 from fictile.picture import read_text
 from fictile.sampling import A1111_SAMPLERS, A1111_SCHEDULES
 
-KEY, PARAMETERS = "fictile", "parameters"  # PNG text chunks: our JSON, and the line of AUTOMATIC1111's web UI
+KEY, PARAMETERS = "fictile", "parameters"  # texts in a picture's file: our JSON, and the line of AUTOMATIC1111's web UI
 
 PICTURE_GUIDANCE = 1.5  # of models that see a picture (arXiv 2211.09800, section 3.2.1: "1 to 1.5")
 FEATHER, PADDING = 8.0, 32  # pixels around a mask: over which an edit fades, and that an edit of the masked part sees
@@ -113,14 +113,14 @@ class Recipe:
 
     @classmethod
     def read(cls, path: str | Path) -> "Recipe":
-        """The recipe in a PNG that Fictile wrote. Raises RequestError when there is none."""
+        """The recipe in a picture that Fictile wrote. Raises RequestError when there is none."""
         text = read_text(path)
         if KEY not in text:
-            raise RequestError(f"{path} carries no recipe of Fictile; give a PNG as Fictile saved it.")
+            raise RequestError(f"{path} carries no recipe of Fictile; give a picture as Fictile saved it.")
         return cls.from_json(text[KEY], f"the recipe in {path}")
 
     def text_chunks(self) -> dict[str, str]:
-        """What goes into the PNG."""
+        """What goes into the picture's file."""
         return {KEY: self.to_json(), PARAMETERS: self.parameters()}
 
     def parameters(self) -> str:

@@ -69,7 +69,7 @@ def generate(
 ) -> None:
     """Make pictures from a prompt.
 
-    What is left out is the model's own default. A PNG carries its recipe, so
+    What is left out is the model's own default. A picture carries its recipe, so
     that [cyan]fictile replay[/cyan] can make it again. Four pictures named [cyan]-o fox.png[/cyan]
     become fox-1.png to fox-4.png. Without [cyan]-o[/cyan] the name is made of the prompt, and
     no file is replaced.

@@ -12,7 +12,7 @@ from fictile.cli.terminal import Work, say
 
 
 def replay(
-    picture: Annotated[Path, typer.Argument(help="A PNG that Fictile made.", show_default=False)],
+    picture: Annotated[Path, typer.Argument(help="A picture that Fictile made.", show_default=False)],
     *,
     start: Annotated[
         Path | None,

@@ -12,7 +12,7 @@ from fictile.errors import FictileError, RequestError, SpaceMismatch
 if TYPE_CHECKING:
     from fictile.denoiser import Guidance
     from fictile.fidelity import roundtrip
-    from fictile.latent import Latent, LatentSpace
+    from fictile.latent import Latent, LatentSpace, mix
     from fictile.model import Model, load
     from fictile.picture import Picture
     from fictile.recipe import Recipe
@@ -31,6 +31,7 @@ __all__ = [
     "SpaceMismatch",
     "__version__",
     "load",
+    "mix",
     "roundtrip",
 ]
 
@@ -42,6 +43,7 @@ _HOME = {
     "Picture": "fictile.picture",
     "Recipe": "fictile.recipe",
     "load": "fictile.model",
+    "mix": "fictile.latent",
     "roundtrip": "fictile.fidelity",
 }
 

@@ -1,6 +1,7 @@
 """What a latent is, and what may be done to it."""
 
+from fictile.latent import mix
 from fictile.latent.latent import Latent
 from fictile.latent.space import SPACES, LatentSpace
 
-__all__ = ["SPACES", "Latent", "LatentSpace"]
+__all__ = ["SPACES", "Latent", "LatentSpace", "mix"]

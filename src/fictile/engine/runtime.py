@@ -1,6 +1,7 @@
 """The choice of device and precision."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -28,7 +29,22 @@ class Runtime:
     @property
     def precision(self) -> str:
         """The name of `dtype`, as `choose_runtime` takes it."""
-        return next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
+        return precision_name(self.dtype)
+
+    @contextmanager
+    def limited(self) -> Generator[None]:
+        """torch on `threads` CPU threads inside the block."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def precision_name(dtype: torch.dtype) -> str:
+    """The name of a precision, as `choose_runtime` takes it."""
+    return next(name for name, one in PRECISIONS.items() if one == dtype)
 
 
 def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:

@@ -1,0 +1,106 @@
+"""Pictures to latents and back, with one autoencoder on one machine."""
+
+import logging
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory
+from fictile.engine import Runtime, precision_name
+from fictile.errors import RequestError
+from fictile.latent import Latent, LatentSpace
+from fictile.picture import Picture, crop, pad_to_multiple
+
+Notes = tuple[str, ...]
+"""What a run had to do otherwise than asked."""
+
+
+class AutoencoderCodec:
+    """An autoencoder placed where it runs. It is a copy, in the precision of the runtime.
+
+    One that overflows in it runs again in a wider one; with a `memory`, the next picture begins there, and so does the
+    next codec with this autoencoder.
+    """
+
+    def __init__(self, autoencoder: AnyAutoencoder, runtime: Runtime, *, memory: PrecisionMemory | None = None) -> None:
+        self.runtime = runtime
+        self._ladder = PrecisionLadder(autoencoder, runtime.device)
+        self._memory = memory
+        self._told: set[str] = set()
+        self._ladder.at(self.dtype)  # now, not at the first picture
+
+    @property
+    def autoencoder(self) -> AnyAutoencoder:
+        """The autoencoder, in the precision that its next run begins with."""
+        return self._ladder.at(self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision that the next run begins with."""
+        wanted = self.runtime.decode_dtype
+        return self._memory.start(self.content_hash, wanted) if self._memory else wanted
+
+    @property
+    def space(self) -> LatentSpace:
+        """The latent space of the autoencoder."""
+        return self._ladder.space
+
+    @property
+    def content_hash(self) -> str | None:
+        """Of the file that the autoencoder was loaded from, if any."""
+        return self._ladder.content_hash
+
+    def encode(self, picture: Picture) -> Latent:
+        """A picture of any size to its latent (the posterior's mean), on the CPU.
+
+        The picture is mirrored beyond its lower and right edge where the autoencoder needs more; the latent remembers
+        the true size. Raises FictileError when the result is not finite.
+        """
+        latent, notes = self.encoded(picture, self.space.factor, self.dtype)
+        self.tell(notes)
+        return latent
+
+    def decode(self, latent: Latent) -> Picture:
+        """A latent of one picture to the picture, in its true size.
+
+        Raises SpaceMismatch for a latent of another space, RequestError for several, FictileError when the result is
+        not finite.
+        """
+        latent.check(self.space)
+        if len(latent) != 1:
+            raise RequestError(f"The latent holds {len(latent)} pictures; decode them one by one, as latent[0].")
+        if not latent.data.isfinite().all():
+            raise RequestError("The latent has values that are not finite numbers; make it again.")
+        pixels, notes = self.decoded(latent, self.dtype)
+        self.tell(notes)
+        return Picture(pixels)
+
+    def encoded(self, picture: Picture, multiple: int, dtype: torch.dtype) -> tuple[Latent, Notes]:
+        """The latent of a picture that is mirrored beyond its edge up to a multiple, begun in `dtype`."""
+        pixels, size = pad_to_multiple(picture.pixels[None], multiple)
+        with self.runtime.limited():
+            posterior, used = self._ladder.encode(pixels, dtype)
+        return Latent(posterior.mean.cpu(), self.space, size, self.content_hash), self._widened("encoded", dtype, used)
+
+    def decoded(self, latent: Latent, dtype: torch.dtype) -> tuple[Float[Tensor, "3 h w"], Notes]:
+        """The pixels of one latent in their true size, in [-1, 1], begun in `dtype`."""
+        with self.runtime.limited():
+            pixels, used = self._ladder.decode(latent, dtype)
+        whole = latent.size or (pixels.shape[2], pixels.shape[3])
+        return crop(pixels[0].cpu(), whole).clamp(-1, 1), self._widened("decoded", dtype, used)
+
+    def tell(self, notes: Notes) -> None:
+        """Say, once each, what no recipe will."""
+        for note in notes:
+            if note not in self._told:
+                self._told.add(note)
+                logging.getLogger(__name__).warning("The picture was %s.", note)
+
+    def _widened(self, done: str, asked: torch.dtype, used: torch.dtype) -> Notes:
+        """A note, and a memory, of a run that needed a wider precision than was asked for."""
+        if used == asked:
+            return ()
+        if self._memory:
+            self._memory.remember(self.content_hash, used)
+        return (f"{done} in {precision_name(used)}, because {precision_name(asked)} overflowed",)

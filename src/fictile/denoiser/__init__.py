@@ -1,8 +1,8 @@
 """(noisy latent, level, conditioning) -> clean latent: the U-Net, what its output means, and guidance."""
 
 from fictile.denoiser.conditioning import Added, Conditioning
-from fictile.denoiser.denoiser import Denoiser
-from fictile.denoiser.guidance import Guidance, guide
+from fictile.denoiser.denoiser import Denoiser, Sight
+from fictile.denoiser.guidance import Guidance, guide, guide_by_picture
 from fictile.denoiser.known import REFINER, SD15, SD21, SDXL, SSD_1B, VEGA
 from fictile.denoiser.spec import UNetSpec, heads_of_width
 from fictile.denoiser.unet import UNet
@@ -18,8 +18,10 @@ __all__ = [
     "Conditioning",
     "Denoiser",
     "Guidance",
+    "Sight",
     "UNet",
     "UNetSpec",
     "guide",
+    "guide_by_picture",
     "heads_of_width",
 ]

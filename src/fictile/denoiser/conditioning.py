@@ -18,10 +18,13 @@ class Added:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The text as a sequence of vectors and, for networks that have it, the added part. One row per picture."""
+    """The text as a sequence of vectors and, for networks that have them, the added part and what stands beside the noisy
+    latent as further channels (see `Denoiser.sight`). One row per picture.
+    """
 
     context: Float[Tensor, "b n d"]
     added: Added | None = None
+    beside: Float[Tensor, "b k h w"] | None = None
 
     @classmethod
     def of(
@@ -48,8 +51,10 @@ class Conditioning:
     def cat(cls, parts: Sequence["Conditioning"]) -> "Conditioning":
         """One batch of several; either all of them have an added part, or none."""
         added = [part.added for part in parts if part.added is not None]
-        if added and len(added) < len(parts):
-            raise ValueError(f"{len(added)} of {len(parts)} conditionings have an added part; all or none must.")
+        beside = [part.beside for part in parts if part.beside is not None]
+        for what, having in (("an added part", added), ("something beside", beside)):
+            if having and len(having) < len(parts):
+                raise ValueError(f"{len(having)} of {len(parts)} conditionings have {what}; all or none must.")
         return cls(
             context=torch.cat([part.context for part in parts]),
             added=Added(
@@ -58,4 +63,5 @@ class Conditioning:
             )
             if added
             else None,
+            beside=torch.cat(beside) if beside else None,
         )

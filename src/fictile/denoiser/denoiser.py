@@ -1,6 +1,7 @@
 """A network, and what its numbers mean: together they take a noisy latent to a clean one."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,8 @@ from fictile.denoiser.unet import UNet
 from fictile.errors import RequestError
 from fictile.latent import LatentSpace
 from fictile.schedule import Level, Prediction, Schedule, to_x0
+
+Sight = Literal["noise", "masked picture", "picture"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,25 @@ class Denoiser:
                 "use a network that was trained on this space."
             )
 
+    @property
+    def sight(self) -> Sight:
+        """What the network sees beside the noisy latent of c channels.
+
+        "masked picture": c + 1 channels more, a mask (1 where to paint) and the latent of the picture with grey there,
+        as inpainting models do (Stable Diffusion's, github.com/runwayml/stable-diffusion). "picture": c channels more,
+        the raw latent of the picture to change (InstructPix2Pix, arXiv 2211.09800, section 3.2).
+
+        Raises RequestError for a network with other channels.
+        """
+        more = self.network.spec.in_channels - self.space.channels
+        sights: dict[int, Sight] = {0: "noise", self.space.channels + 1: "masked picture", self.space.channels: "picture"}
+        if more not in sights:
+            raise RequestError(
+                f"The network takes {more} channels beside those of {self.space}, which Fictile does not know; give a "
+                "base, an inpainting or an instruct-pix2pix model."
+            )
+        return sights[more]
+
     def __call__(
         self, x: Float[Tensor, "b c h w"], level: Level, conditioning: Conditioning
     ) -> Float[Tensor, "b c h w"]:
@@ -42,5 +64,6 @@ class Denoiser:
         """
         dtype = self.network.conv_in.weight.dtype
         time = torch.full((len(x),), level.time, dtype=torch.float32, device=x.device)
-        output = self.network(x.to(dtype), time, conditioning.context.to(dtype), conditioning.added)
+        seen = x if conditioning.beside is None else torch.cat([x, conditioning.beside.to(x)], dim=1)
+        output = self.network(seen.to(dtype), time, conditioning.context.to(dtype), conditioning.added)
         return to_x0(self.prediction, output.float(), x.float(), level.alpha, level.sigma)

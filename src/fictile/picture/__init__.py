@@ -1,18 +1,25 @@
-"""Files <-> pixels: the only place that knows about PNG, EXIF orientation, alpha and bit depth."""
+"""Files <-> pixels: the only place that knows about PNG, EXIF orientation, colour profiles, alpha and bit depth."""
 
+from fictile.picture.encode import check_writable
 from fictile.picture.pad import crop, pad_to_multiple
 from fictile.picture.picture import Picture
 from fictile.picture.pixels import from_uint8, to_uint8
 from fictile.picture.read import PictureHeader, load_picture, read_picture_header, read_text
-from fictile.picture.write import check_writable, save_picture
+from fictile.picture.source import Source, compare_untouched, open_source
+from fictile.picture.untouched import Difference
+from fictile.picture.write import save_picture
 
 __all__ = [
+    "Difference",
     "Picture",
     "PictureHeader",
+    "Source",
     "check_writable",
+    "compare_untouched",
     "crop",
     "from_uint8",
     "load_picture",
+    "open_source",
     "pad_to_multiple",
     "read_picture_header",
     "read_text",

@@ -4,6 +4,7 @@ from fictile.sampling.ancestral import ddim, ddpm, euler_ancestral
 from fictile.sampling.dpmpp import dpmpp_2m, dpmpp_2m_sde
 from fictile.sampling.euler import euler
 from fictile.sampling.heun import heun
+from fictile.sampling.keep import keep, last_steps, started
 from fictile.sampling.lcm import lcm
 from fictile.sampling.names import (
     A1111_SAMPLERS,
@@ -39,11 +40,14 @@ __all__ = [
     "euler_ancestral",
     "heun",
     "initial_noise",
+    "keep",
+    "last_steps",
     "lcm",
     "make_steps",
     "sampler_name",
     "schedule_name",
     "split_name",
+    "started",
     "uni_pc",
     "uni_pc_bh2",
 ]

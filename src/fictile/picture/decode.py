@@ -1,0 +1,196 @@
+"""Files to samples and metadata: by Pillow where it gives all bits, else by imagecodecs and tifffile."""
+
+import logging
+import struct
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from fictile.errors import RequestError
+from fictile.picture import avif, png, tiff
+from fictile.picture.colour import is_hdr, profile_fits
+from fictile.picture.metadata import Metadata
+from fictile.picture.orientation import TAG, known
+from fictile.picture.samples import CHANNELS, Colours, Samples, check_size
+from fictile.picture.xmp import split
+
+# What Pillow raises for a damaged file: OSError where it is truncated, SyntaxError for broken PNG chunks, RuntimeError
+# from its AVIF decoder (and from imagecodecs), the others from parsers that run off the end of their data.
+_DAMAGED = (OSError, SyntaxError, RuntimeError, ValueError, EOFError, IndexError, struct.error)
+
+# Modes of Pillow that hold samples as they are, those promoted to one of them, and those with a transparent colour.
+_KINDS: dict[str, tuple[Colours, bool]] = {
+    "L": ("grey", False),
+    "LA": ("grey", True),
+    "RGB": ("rgb", False),
+    "RGBA": ("rgb", True),
+    "CMYK": ("cmyk", False),
+}
+_PROMOTED = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
+_WITH_ALPHA = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
+
+_HDR_MAGIC = (b"\x76\x2f\x31\x01", b"#?RADIANCE", b"#?RGBE")  # OpenEXR, and Radiance
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a file says before its pixels."""
+
+    format: str  # Pillow's name: "PNG", "JPEG", "TIFF", ...
+    size: tuple[int, int]  # height and width, as stored
+    frames: int
+    metadata: Metadata
+
+
+def read_header(path: str | Path) -> Header:
+    """Read no pixels. Raises RequestError for what is missing, no picture, damaged, or a decompression bomb."""
+    with _one_sentence(path):
+        if tiff.is_tiff(path):
+            with tiff.opened(path) as file:
+                return Header(
+                    format="TIFF", size=tiff.size(file), frames=len(file.pages), metadata=tiff.read_metadata(file)
+                )
+        with Image.open(path) as image:
+            return _header(image)
+
+
+def decode(path: str | Path) -> tuple[Header, Samples]:
+    """Read the first frame of a file. Raises RequestError as `open_source` does."""
+    with _one_sentence(path):
+        header = read_header(path)
+        if header.frames > 1:
+            _log.warning("%s has %d frames: the first is taken.", path, header.frames)
+        samples = tiff.read_samples(path) if header.format == "TIFF" else None
+        if samples is None:
+            with Image.open(path) as image:
+                samples = _deep(image, Path(path)) or _samples(image)
+        return header, _with_known_colours(samples, path)
+
+
+@contextmanager
+def _one_sentence(path: str | Path) -> Generator[None]:
+    """Whatever goes wrong with a file inside the block becomes one sentence."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except FileNotFoundError as error:
+        raise RequestError(f"There is no file {path}: give the path of a picture.") from error
+    except IsADirectoryError as error:
+        raise RequestError(f"{path} is a folder: give the path of one picture.") from error
+    except PermissionError as error:
+        raise RequestError(f"{path} may not be read: change its permissions or give another picture.") from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        raise RequestError(f"{path} has more than {limit} million pixels: scale it down first.") from error
+    except UnidentifiedImageError as error:
+        with Path(path).open("rb") as file:
+            if file.read(10).startswith(_HDR_MAGIC):
+                raise _too_bright(path) from error
+        raise RequestError(f"{path} is no picture of a known kind: give a PNG, JPEG, WebP, AVIF or TIFF.") from error
+    except _DAMAGED as error:
+        reason = str(error).partition("\n")[0]
+        raise RequestError(f"{path} is a damaged picture ({reason}): give another copy of it.") from error
+
+
+def _header(image: Image.Image) -> Header:
+    exif = image.getexif()
+    raw = image.info.get("exif") or (exif.tobytes() if exif else b"")
+    text = image.text if isinstance(image, PngImagePlugin.PngImageFile) else {}
+    others = {str(key): str(value) for key, value in text.items() if key != png.XMP_KEY}
+    packet = image.info.get("xmp") or text.get(png.XMP_KEY)
+    xmp, ours = split(packet.encode() if isinstance(packet, str) else packet)
+    dpi = image.info.get("dpi")
+    return Header(
+        format=image.format or "unknown",
+        size=(image.height, image.width),
+        frames=getattr(image, "n_frames", 1),
+        metadata=Metadata(
+            orientation=known(exif.get(TAG)),
+            exif=raw.removeprefix(b"Exif\0\0") or None,
+            xmp=xmp,
+            text={**others, **ours},
+            dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+        ),
+    )
+
+
+def _deep(image: Image.Image, path: Path) -> Samples | None:
+    """Samples of more than 8 bits, which Pillow would cut off; None where there are none. Refuses what says it is HDR."""
+    if image.format == "PNG":
+        data = path.read_bytes()
+        if png.is_hdr(data):
+            raise _too_bright(path)
+        array = imagecodecs.png_decode(data) if png.bit_depth(data) == 16 else None
+    elif image.format == "AVIF":
+        data = path.read_bytes()
+        if avif.is_hdr(data):
+            raise _too_bright(path)
+        bits = avif.bit_depth(data)
+        array = None if bits == 8 else avif.stretched(imagecodecs.avif_decode(data, index=0), bits)
+    else:
+        return None
+    if array is None:
+        return None
+    array = array.reshape(image.height, image.width, -1)
+    channels = array.shape[2]
+    return Samples(
+        array=array,
+        colours="grey" if channels < 3 else "rgb",
+        alpha=channels in {2, 4},
+        profile=_profile(image),
+    )
+
+
+def _samples(image: Image.Image) -> Samples:
+    """The samples of at most 8 bits."""
+    if image.mode in {"I", "F"} or image.mode.startswith("I;"):
+        raise ValueError(f"its values are {image.mode}")
+    profile = _profile(image)
+    if image.has_transparency_data and image.mode in _WITH_ALPHA:
+        image = image.convert(_WITH_ALPHA[image.mode])
+    elif image.mode not in _KINDS:
+        image = image.convert(_PROMOTED.get(image.mode, "RGB"))
+    kind, alpha = _KINDS[image.mode]
+    array = np.array(image).reshape(image.height, image.width, CHANNELS[kind] + alpha)
+    return Samples(array=array, colours=kind, alpha=alpha, profile=profile)
+
+
+def _profile(image: Image.Image) -> bytes | None:
+    """The embedded profile, or what a PNG says about its colours in place of one."""
+    embedded = image.info.get("icc_profile")
+    if embedded or image.format != "PNG" or "srgb" in image.info:
+        return embedded or None
+    grey = image.mode in {"1", "L", "LA"} or image.mode.startswith("I;")
+    return png.profile_of(image.info.get("gamma"), image.info.get("chromaticity"), grey=grey)
+
+
+def _with_known_colours(samples: Samples, path: str | Path) -> Samples:
+    """Refuse what has no agreed white or no known colours; leave out a profile that is about other colours."""
+    check_size(samples)
+    profile = samples.profile
+    if profile is not None and is_hdr(profile):
+        raise _too_bright(path)
+    if profile is not None and not profile_fits(profile, samples.colours):
+        _log.warning("%s has a colour profile that is damaged or about other colours: it is left out.", path)
+        profile = None
+    if samples.colours == "cmyk" and profile is None:
+        raise RequestError(
+            f"{path} is CMYK without a colour profile, so that nobody knows its colours: convert it to RGB first."
+        )
+    return Samples(array=samples.array, colours=samples.colours, alpha=samples.alpha, profile=profile)
+
+
+def _too_bright(path: str | Path) -> RequestError:
+    return RequestError(
+        f"{path} has a high dynamic range, whose light goes beyond white: convert it to 8 or 16 bit sRGB first."
+    )

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,16 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile import __version__
-from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
+from fictile.autoencoder import COMFY_SUFFIX, AnyAutoencoder, PrecisionMemory, read_comfy_latent
 from fictile.checkpoint import Parts, load_model, open_model
 from fictile.codec import AutoencoderCodec
 from fictile.denoiser import Denoiser, Guidance
 from fictile.diffusion import Diffusion
 from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
-from fictile.latent import Latent, LatentSpace
+from fictile.latent import SUFFIX, Latent, LatentSpace
 from fictile.picture import Picture, load_picture, save_picture
-from fictile.recipe import Recipe
+from fictile.recipe import IN_LATENT, Recipe
 from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
 from fictile.text import Prompt, TextConditioner
 
@@ -29,6 +30,10 @@ PACKAGED = "emoji"
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
 
 PictureFile = str | Path
+Start = PictureFile | Picture | Latent
+"""What pictures can be started from; of files, pictures and latents."""
+OnSampled = Callable[[Latent, Recipe], None]
+"""Called with the latents of all pictures of a run and the recipe of the first, before any is decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +44,19 @@ class GeneratedPicture:
     latent: Latent  # a batch of one, on the CPU
     recipe: Recipe
 
-    def save(self, path: PictureFile) -> None:
-        """Write the picture; a PNG carries its recipe. Raises RequestError when the place cannot be written to."""
-        save_picture(self.pixels, path, self.recipe.text_chunks())
+    def save(self, path: PictureFile, *, strip: bool = False) -> None:
+        """Write the picture; a PNG carries its recipe, unless `strip` leaves out all but the pixels.
+
+        Raises RequestError when the place cannot be written to.
+        """
+        save_picture(self.pixels, path, None if strip else self.recipe.text_chunks())
+
+    def save_latent(self, path: PictureFile, *, strip: bool = False) -> None:
+        """Write the latent, with its recipe unless `strip` leaves it out: `Model.finish` makes the picture of it.
+
+        Raises RequestError when the place cannot be written to.
+        """
+        self.latent.save(path, None if strip else {IN_LATENT: self.recipe.to_json()})
 
 
 class Model:
@@ -97,11 +112,12 @@ class Model:
         schedule: str | None = None,
         size: tuple[int, int] | None = None,
         count: int = 1,
-        init: PictureFile | Picture | None = None,
+        init: Start | None = None,
         strength: float = 1.0,
         weighting: str = "a1111",
         clip_skip: int = 1,
         callback: Callback | None = None,
+        sampled: OnSampled | None = None,
     ) -> list[GeneratedPicture]:
         """Make `count` pictures of what the prompt says; whatever is None is the model's default.
 
@@ -112,18 +128,20 @@ class Model:
             guidance: how strongly the prompt guides, 1 for no more than trained; or a `Guidance` with its interval.
             sampler: `sampling.SAMPLERS` lists them; A1111's and diffusers' names are taken too.
             schedule: of the steps; `sampling.SCHEDULES` lists them, and A1111's "Automatic" is as good as None.
-            size: height and width, multiples of `multiple`. With an init picture, its own.
-            init: a picture to start from instead of noise alone.
-            strength: how much of the init picture may change, above 0 and at most 1; without one it means nothing.
+            size: height and width, multiples of `multiple`. With something to start from, its own.
+            init: a picture, or a latent (such as a mix), to start from instead of noise alone.
+            strength: how much of it may change, above 0 and at most 1; without one it means nothing.
             weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
             clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
                 last, in A1111's counting.
             callback: called at each evaluation with (step index, level, x, x0).
+            sampled: called once with the latents of all pictures and the recipe of the first, before any is decoded:
+                to keep them, should decoding fail. `finish` goes on from there.
 
         Raises RequestError before anything is computed when an argument is out of its range, FictileError when the
         result is not finite.
         """
-        given = None if init is None else _opened(init)
+        given = None if init is None else open_start(init)
         defaults = self.defaults
         if not isinstance(guidance, Guidance):
             guidance = Guidance(
@@ -140,21 +158,20 @@ class Model:
             seed=secrets.randbelow(NEW_SEEDS) if seed is None else seed,
             index=0,
             count=count,
-            size=size or ((given.height, given.width) if given else defaults.size),
+            size=size or (defaults.size if given is None else _size(given)),
             steps=defaults.steps if steps is None else steps,
             sampler=sampler,
             schedule=schedule_name(schedule or own_schedule or defaults.schedule),
             guidance=float(guidance.scale),
             guidance_rescale=guidance.rescale,
             guidance_interval=guidance.interval,
-            strength=strength if given else 1.0,
-            init=_pixel_hash(given) if given else None,
+            strength=1.0 if given is None else strength,
+            init=None if given is None else _hash(given),
             weighting=weighting,
             clip_skip=clip_skip,
             **self._identity(),
         )
-        latent = self._sampled(recipe, given, callback)
-        return [self._picture(latent[index], recipe, index) for index in range(count)]
+        return self._pictures(self._sampled(recipe, given, callback), recipe, sampled)
 
     def count_tokens(self, prompt: str, *, weighting: str = "a1111") -> Prompt:
         """The prompt as the text encoder reads it: its tokens, its chunks, and what is weighted.
@@ -167,10 +184,11 @@ class Model:
         self,
         source: Recipe | PictureFile,
         *,
-        init: PictureFile | Picture | None = None,
+        init: Start | None = None,
         callback: Callback | None = None,
+        sampled: OnSampled | None = None,
     ) -> GeneratedPicture:
-        """Make a picture again from its recipe, or from the PNG that carries it; `init` is the one it started from.
+        """Make a picture again from its recipe, or from the file that carries it; `init` is what it started from.
 
         The same bytes come out on the same machine with the same versions, in the recipe's own runtime:
         `load(path, runtime=recipe.runtime)`. Elsewhere `Recipe.differences` tells what has changed.
@@ -184,12 +202,27 @@ class Model:
                 f"The recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
                 f"{self.name} with hash {(here or 'none')[:10]} is loaded; load that model."
             )
-        given = None if init is None else _opened(init)
+        given = None if init is None else open_start(init)
         _check_init(recipe.init, given)
         if not 0 <= recipe.index < recipe.count:
             raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
-        return self._picture(self._sampled(first, given, callback)[recipe.index], first, recipe.index)
+        latent = self._sampled(first, given, callback)[recipe.index]
+        return self._pictures(latent, first.later(recipe.index), sampled)[0]
+
+    def finish(self, latent: Latent, recipe: Recipe) -> list[GeneratedPicture]:
+        """The pictures of latents that have been sampled before; `recipe` is that of the first.
+
+        In the recipe's own runtime, `load(path, runtime=recipe.runtime)`, they are those that the run would have made.
+        Raises SpaceMismatch for latents of another space, RequestError for those that are not finite, FictileError when
+        the result is not.
+        """
+        latent.check(self.space)
+        if not latent.data.isfinite().all():
+            raise RequestError("The latent has values that are not finite numbers; make it again.")
+        identity = self._identity()
+        here = {name: identity[name] for name in ("vae_hash", "decode_precision")}
+        return self._pictures(latent, replace(recipe, notes=(), **here))
 
     def encode(self, picture: PictureFile | Picture) -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -199,6 +232,19 @@ class Model:
         """
         return self.codec.encode(_opened(picture))
 
+    def as_latent(self, source: Start, *, space: str | None = None) -> Latent:
+        """The latent of a picture or a latent file, Fictile's or ComfyUI's; `space` names that of the latter.
+
+        Raises SpaceMismatch for a latent of another space, RequestError for what is neither picture nor latent.
+        """
+        if isinstance(source, str | Path) and Path(source).suffix == COMFY_SUFFIX:
+            source = read_comfy_latent(source, space)
+        start = open_start(source)
+        if isinstance(start, Picture):
+            return self.encode(start)
+        start.check(self.space)
+        return start
+
     def decode(self, latent: Latent) -> Picture:
         """A latent of one picture to the picture, in its true size.
 
@@ -207,20 +253,28 @@ class Model:
         """
         return self.codec.decode(latent)
 
-    def _sampled(self, recipe: Recipe, init: Picture | None, callback: Callback | None) -> Latent:
+    def _sampled(self, recipe: Recipe, init: Picture | Latent | None, callback: Callback | None) -> Latent:
         """The latents of all pictures that are made together with the one of this recipe, the first of them."""
-        self._diffusion.check(recipe, init and (init.height, init.width))
-        start = None
-        if init:
+        self._diffusion.check(recipe, None if init is None else _size(init))
+        if isinstance(init, Latent):
+            start = self._diffusion.fitted(init)
+        elif init is not None:
             start, notes = self.codec.encoded(init, self.multiple, PRECISIONS[recipe.decode_precision])
             self.codec.tell(notes)
+        else:
+            start = None
         x0 = self._diffusion.sample(recipe, start, callback)
         return Latent(x0, self.space, recipe.size, self.codec.content_hash)
 
-    def _picture(self, latent: Latent, recipe: Recipe, index: int) -> GeneratedPicture:
+    def _pictures(self, latent: Latent, recipe: Recipe, sampled: OnSampled | None = None) -> list[GeneratedPicture]:
+        """The latents decoded one by one; the recipe is that of the first."""
+        if sampled:
+            sampled(latent, recipe)
+        return [self._picture(one, recipe.later(index)) for index, one in enumerate(latent)]
+
+    def _picture(self, latent: Latent, recipe: Recipe) -> GeneratedPicture:
         pixels, notes = self.codec.decoded(latent, PRECISIONS[recipe.decode_precision])
-        recipe = replace(recipe, seed=recipe.seed + index, index=index, notes=notes)
-        return GeneratedPicture(pixels=pixels, latent=latent, recipe=recipe)
+        return GeneratedPicture(pixels=pixels, latent=latent, recipe=replace(recipe, notes=notes))
 
     def _identity(self) -> dict[str, Any]:
         """The part of a recipe that is the same for all pictures of this model in this place."""
@@ -259,13 +313,30 @@ def load(
         return Model(load_model(folder), runtime, memory=memory)
 
 
+def open_start(init: Start) -> Picture | Latent:
+    """What `generate` starts from: a file whose name ends in .latent.safetensors is a latent, any other a picture.
+
+    Raises RequestError for what is neither.
+    """
+    if isinstance(init, str | Path) and str(init).endswith(SUFFIX):
+        return Latent.load(init)
+    return init if isinstance(init, Latent) else _opened(init)
+
+
 def _opened(picture: PictureFile | Picture) -> Picture:
     return picture if isinstance(picture, Picture) else load_picture(picture)
 
 
-def _check_init(needed: str | None, given: Picture | None) -> None:
-    """Raises RequestError unless `given` is the picture whose hash a recipe needs, or both are None."""
-    if needed == (given and _pixel_hash(given)):
+def _size(start: Picture | Latent) -> tuple[int, int]:
+    """Height and width in pixels."""
+    if isinstance(start, Picture):
+        return start.height, start.width
+    return start.picture_size
+
+
+def _check_init(needed: str | None, given: Picture | Latent | None) -> None:
+    """Raises RequestError unless `given` is the picture or latent whose hash a recipe needs, or both are None."""
+    if needed == (None if given is None else _hash(given)):
         return
     if given is None:
         problem = "a picture, and none was given; give that picture"
@@ -276,5 +347,7 @@ def _check_init(needed: str | None, given: Picture | None) -> None:
     raise RequestError(f"The recipe started from {problem}.")
 
 
-def _pixel_hash(picture: Picture) -> str:
-    return hashlib.sha256(picture.pixels.cpu().contiguous().numpy().tobytes()).hexdigest()
+def _hash(start: Picture | Latent) -> str:
+    """SHA-256 of the values."""
+    values = start.pixels if isinstance(start, Picture) else start.data.float()
+    return hashlib.sha256(values.cpu().contiguous().numpy().tobytes()).hexdigest()

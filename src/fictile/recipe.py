@@ -8,10 +8,12 @@ from pathlib import Path
 from fictile.checkpoint.fields import from_json
 from fictile.engine import PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
+from fictile.latent import SUFFIX, read_notes
 from fictile.picture import read_text
 from fictile.sampling import A1111_SAMPLERS, A1111_SCHEDULES
 
 KEY, PARAMETERS = "fictile", "parameters"  # PNG text chunks: our JSON, and the line of AUTOMATIC1111's web UI
+IN_LATENT = "recipe"  # metadata entry of a latent file: the recipe of the first of its pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +90,16 @@ class Recipe:
 
     @classmethod
     def read(cls, path: str | Path) -> "Recipe":
-        """The recipe in a PNG that Fictile wrote. Raises RequestError when there is none."""
-        text = read_text(path)
-        if KEY not in text:
+        """The recipe in a PNG or a latent that Fictile wrote. Raises RequestError when there is none."""
+        latent = Path(path).name.endswith(SUFFIX)
+        text, key = (read_notes(path), IN_LATENT) if latent else (read_text(path), KEY)
+        if key not in text:
             raise RequestError(f"{path} carries no recipe of Fictile; give a PNG as Fictile saved it.")
-        return cls.from_json(text[KEY], f"the recipe in {path}")
+        return cls.from_json(text[key], f"the recipe in {path}")
+
+    def later(self, by: int) -> "Recipe":
+        """That of the picture `by` places on among those made together."""
+        return replace(self, seed=self.seed + by, index=self.index + by)
 
     def text_chunks(self) -> dict[str, str]:
         """What goes into the PNG."""

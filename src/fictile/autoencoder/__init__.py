@@ -8,6 +8,7 @@ from fictile.autoencoder.autoencoder import (
     Posterior,
     as_kl,
 )
+from fictile.autoencoder.comfy import COMFY_SUFFIX, read_comfy_latent, write_comfy_latent, write_latent
 from fictile.autoencoder.dc import DC
 from fictile.autoencoder.hashing import encoder_hash
 from fictile.autoencoder.kl import KL
@@ -20,6 +21,7 @@ from fictile.autoencoder.tiny import Tiny
 from fictile.autoencoder.wan import Wan
 
 __all__ = [
+    "COMFY_SUFFIX",
     "DC",
     "FLUX1",
     "FLUX2",
@@ -53,4 +55,7 @@ __all__ = [
     "encoder_hash",
     "kind_of",
     "make_network",
+    "read_comfy_latent",
+    "write_comfy_latent",
+    "write_latent",
 ]

@@ -1,6 +1,6 @@
 """A latent that knows its space."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 
@@ -72,12 +72,12 @@ class Latent:
         """The same latent on another device or in another precision."""
         return self.with_data(self.data.to(device=device, dtype=dtype))
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write a `.latent.safetensors` file (docs/latents.md); the name appears once the file is whole.
+    def save(self, path: str | PathLike[str], notes: Mapping[str, str] | None = None) -> None:
+        """Write a `.latent.safetensors` file (docs/latents.md), with further metadata entries if there are any.
 
-        Raises RequestError when the place cannot be written to.
+        The name appears once the file is whole. Raises RequestError when the place cannot be written to.
         """
-        write_latent(path, self.data, Header(self.space, self.size, self.vae))
+        write_latent(path, self.data, Header(self.space, self.size, self.vae), notes)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> "Latent":
@@ -112,6 +112,12 @@ class Latent:
         return replace(self, data=data)
 
     @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of the picture, which is as large as the latent if nothing else is known."""
+        height, width = self.data.shape[2:]
+        return self.size or (height * self.space.factor, width * self.space.factor)
+
+    @property
     def _extent(self) -> str:
-        height, width = self.size or tuple(side * self.space.factor for side in self.data.shape[2:])
+        height, width = self.picture_size
         return f"{width}x{height}"

@@ -234,7 +234,7 @@ def _smooth(x: Float[Tensor, "b c h w"], sigma: float, reach: float | None = Non
 def _cells(mask: Float[Tensor, "h w"], latent: Latent) -> Float[Tensor, "1 1 rows columns"]:
     """The share of each latent cell that a mask covers. Raises RequestError for a mask that does not fit the latent."""
     factor, grid = latent.space.factor, tuple(latent.data.shape[2:])
-    size = latent.size or (grid[0] * factor, grid[1] * factor)
+    size = latent.picture_size
     if not (mask.isfinite().all() and mask.min() >= 0 and mask.max() <= 1):
         raise RequestError("The mask has values outside 0 to 1; scale it to 0 (the first picture) and 1 (the second).")
     share = mask.float().cpu()[None, None]

@@ -7,17 +7,20 @@ from typing import Annotated
 import typer
 
 from fictile.cli import options
-from fictile.cli.destination import destinations
+from fictile.cli.destination import SUFFIX, destinations
+from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say
 
 
 def replay(
-    picture: Annotated[Path, typer.Argument(help="A PNG that Fictile made.", show_default=False)],
+    picture: Annotated[
+        Path, typer.Argument(help="A PNG, or a latent with its recipe, that Fictile made.", show_default=False)
+    ],
     *,
     start: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="PICTURE", help="The picture that it was made from, if it was.", show_default=False
+            "--from", metavar="PICTURE", help="The picture or latent it was made from, if it was.", show_default=False
         ),
     ] = None,
     model: options.Model = None,
@@ -30,21 +33,22 @@ def replay(
     is different now is said. The model must be the one that made the picture.
     """
     began = time.perf_counter()
-    path = destinations(output, f"{picture.stem}-replay", ".png")[0]
-    with Work.shown() as work:
+    path = destinations(output, f"{picture.name.removesuffix(SUFFIX).removesuffix(picture.suffix)}-replay", ".png")[0]
+    with kept_until_saved([path], model) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
-        from fictile.model import load
-        from fictile.picture import check_writable, load_picture
+        from fictile.model import load, open_start
+        from fictile.picture import check_writable
         from fictile.recipe import Recipe
 
         check_writable(path)
         recipe = Recipe.read(picture)
-        init = load_picture(start) if start else None
+        init = open_start(start) if start else None
         work.stage("Loading the model")
         maker = load(model, runtime=recipe.runtime)
-        again = maker.replay(recipe, init=init, callback=work.denoising(recipe.steps, recipe.strength))
-    again.save(path)
+        denoising = work.denoising(recipe.steps, recipe.strength)
+        again = maker.replay(recipe, init=init, callback=denoising, sampled=sampled)
+        save_all([again], [path])
     report([(again, path)], time.perf_counter() - began, json)
     for difference in recipe.differences(again.recipe):
         say(f"Note: {difference}", style="yellow")

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -11,16 +11,34 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fictile.denoiser import Conditioning, Denoiser, Guidance, guide
+from fictile.denoiser import Conditioning, Denoiser, Guidance, guide, guide_by_picture
 from fictile.engine import Runtime
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
-from fictile.recipe import Recipe
-from fictile.sampling import SAMPLERS, Callback, StepNoise, initial_noise, make_steps, sampler_name
-from fictile.schedule import Level
+from fictile.recipe import PICTURE_GUIDANCE, Recipe
+from fictile.sampling import (
+    SAMPLERS,
+    Callback,
+    Denoise,
+    StepNoise,
+    initial_noise,
+    keep,
+    last_steps,
+    make_steps,
+    sampler_name,
+    started,
+)
 from fictile.text import TextConditioner
 
 Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A picture to start from, as latents of a size that the denoiser takes."""
+
+    latent: Float[Tensor, "1 c h w"]
+    mask: Float[Tensor, "1 1 h w"] | None = None  # how much each cell may change; None: all of them, entirely
 
 
 class Diffusion:
@@ -52,7 +70,11 @@ class Diffusion:
             raise RequestError(f"The guidance is {recipe.guidance}; give a finite number, such as 5.")
         sampler_name(recipe.sampler)
         _guidance(recipe)
-        self._levels(recipe)
+        make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps)
+        if not 0 <= recipe.strength <= 1 or (recipe.strength == 0 and not given):
+            raise RequestError(f"Strength {recipe.strength} is out of range: give a number from 0 to 1.")
+        if self.denoiser.sight == "picture" and not given:
+            raise RequestError(f"{self.name} changes pictures and draws none from words alone; give it one to edit.")
         StepNoise((), (recipe.seed, recipe.seed + recipe.count - 1))
         self._check_size(recipe.size, given)
 
@@ -72,23 +94,37 @@ class Diffusion:
         return replace(start.with_data(data.cpu()), size=start.picture_size)
 
     def sample(
-        self, recipe: Recipe, start: Latent | None = None, callback: Callback | None = None
+        self,
+        recipe: Recipe,
+        start: Start | None = None,
+        beside: Float[Tensor, "1 k h w"] | None = None,
+        callback: Callback | None = None,
     ) -> Float[Tensor, "b c h w"]:
         """The latents of all pictures that are made together with the one of this recipe, the first of them.
 
-        `start` is the latent of the picture to start from, padded to `multiple`. The recipe has been checked.
+        `beside` is what the denoiser sees beside the noisy latent (see `Denoiser.sight`). The recipe has been checked.
         Raises FictileError when the result is not finite.
         """
-        levels = self._levels(recipe)
+        shape = self._shape(recipe)
+        mask = start.mask if start and start.mask is not None else torch.ones(1, 1, *shape[1:])
+        amount = recipe.strength * mask
+        most = float(amount.max())
+        if start and most == 0:
+            return start.latent.repeat(recipe.count, 1, 1, 1)
+        levels = make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps, most)
+        device = self.runtime.device
         with torch.no_grad(), self.runtime.limited():
-            x = self._start(recipe, levels[0], start)
-            step_noise = StepNoise(tuple(x.shape[1:]), range(recipe.seed, recipe.seed + recipe.count))
-            wanted, unwanted = self._conditioning(recipe)
+            noise = initial_noise(shape, recipe.seed, recipe.count)
+            step_noise = StepNoise(shape, range(recipe.seed, recipe.seed + recipe.count))
+            denoise = self._guided(recipe, beside)
+            if start and start.mask is not None:
+                turns = last_steps(amount, recipe.steps).to(device)
+                denoise = keep(denoise, start.latent.to(device), turns, levels)
             x0 = SAMPLERS[sampler_name(recipe.sampler)](
-                guide(self.denoiser, wanted, unwanted, _guidance(recipe)),
-                x,
+                denoise,
+                started(noise, levels[0], start and start.latent, amount).to(device),
                 levels,
-                noise=lambda step: step_noise(step).to(x.device),
+                noise=lambda step: step_noise(step).to(device),
                 callback=callback,
             )
         if not x0.isfinite().all():
@@ -97,9 +133,6 @@ class Diffusion:
                 + ("lower the guidance." if recipe.precision == "float32" else "run again with precision float32.")
             )
         return x0.cpu()
-
-    def _levels(self, recipe: Recipe) -> list[Level]:
-        return make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps, recipe.strength)
 
     def _check_size(self, size: tuple[int, int], given: tuple[int, int] | None) -> None:
         if given and size != given:
@@ -116,31 +149,27 @@ class Diffusion:
                 f"The size is {_by(size)}, but {self.name} makes multiples of {multiple}; choose {nearest}."
             )
 
-    def _conditioning(self, recipe: Recipe) -> tuple[Conditioning, Conditioning]:
-        """What the pictures should show and what not, a row for each."""
+    def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None) -> Denoise:
+        """The denoiser, told what the pictures should show and what not, and how strongly."""
         weighting, clip_skip = recipe.weighting, recipe.clip_skip
-        both = self.text.condition(
+        texts = self.text.condition(
             recipe.prompt, recipe.negative, size=recipe.size, weighting=weighting, clip_skip=clip_skip
         )
+        seen = None if beside is None else beside.to(self.runtime.device)
         wanted, unwanted = (
-            Conditioning.of(text.context, text.pooled, text.sizes).repeat(recipe.count) for text in both
+            replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen).repeat(recipe.count)
+            for text in texts
         )
-        return wanted, unwanted
+        if self.denoiser.sight == "picture":
+            picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
+            return guide_by_picture(self.denoiser, wanted, unwanted, _guidance(recipe), picture_scale)
+        return guide(self.denoiser, wanted, unwanted, _guidance(recipe))
 
-    def _start(self, recipe: Recipe, level: Level, start: Latent | None) -> Float[Tensor, "b c h w"]:
-        """Noise, or a picture's latent under noise, as it stands at the first level.
-
-        Noise alone stands in for a latent of variance 1 under noise, and so has their common variance,
-        alpha^2 + sigma^2.
-        """
+    def _shape(self, recipe: Recipe) -> tuple[int, int, int]:
+        """Channels, height and width of a latent of the recipe's size, padded to what the denoiser takes."""
         space, multiple = self.denoiser.space, self.multiple
-        cells = (math.ceil(side / multiple) * multiple // space.factor for side in recipe.size)
-        noise = initial_noise((space.channels, *cells), recipe.seed, recipe.count)
-        if start is None:
-            x = math.hypot(level.alpha, level.sigma) * noise
-        else:
-            x = level.alpha * start.data + level.sigma * noise
-        return x.to(self.runtime.device)
+        height, width = (math.ceil(side / multiple) * multiple // space.factor for side in recipe.size)
+        return space.channels, height, width
 
 
 def _guidance(recipe: Recipe) -> Guidance:

@@ -1,9 +1,8 @@
 """The page where it all meets: a prompt becomes conditioning, noise becomes a latent, a latent becomes a picture."""
 
-import hashlib
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -17,46 +16,31 @@ from fictile.autoencoder import COMFY_SUFFIX, AnyAutoencoder, PrecisionMemory, r
 from fictile.checkpoint import Parts, load_model, open_model
 from fictile.codec import AutoencoderCodec
 from fictile.denoiser import Denoiser, Guidance
-from fictile.diffusion import Diffusion
+from fictile.diffusion import Diffusion, Start
+from fictile.editing import EditTask, input_hash, past
 from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
-from fictile.latent import SUFFIX, Latent, LatentSpace
-from fictile.picture import Picture, load_picture, save_picture
-from fictile.recipe import IN_LATENT, Recipe
+from fictile.latent import Latent, LatentSpace
+from fictile.made import (
+    EditedPicture,
+    GeneratedPicture,
+    Init,
+    OnSampled,
+    PictureFile,
+    check_init,
+    init_hash,
+    init_size,
+    open_init,
+)
+from fictile.picture import Mask, Picture, Source, load_picture, open_source
+from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
 from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
 from fictile.text import Prompt, TextConditioner
 
 PACKAGED = "emoji"
+STRENGTH = 0.75  # of an edit without a mask
+NOTHING_MASKED = "the mask is empty, so the picture was copied"
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
-
-PictureFile = str | Path
-Start = PictureFile | Picture | Latent
-"""What pictures can be started from; of files, pictures and latents."""
-OnSampled = Callable[[Latent, Recipe], None]
-"""Called with the latents of all pictures of a run and the recipe of the first, before any is decoded."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneratedPicture:
-    """A picture, the latent it was decoded from, and how it was made."""
-
-    pixels: Float[Tensor, "3 h w"]  # float32 in [-1, 1], on the CPU
-    latent: Latent  # a batch of one, on the CPU
-    recipe: Recipe
-
-    def save(self, path: PictureFile, *, strip: bool = False) -> None:
-        """Write the picture; a PNG carries its recipe, unless `strip` leaves out all but the pixels.
-
-        Raises RequestError when the place cannot be written to.
-        """
-        save_picture(self.pixels, path, None if strip else self.recipe.text_chunks())
-
-    def save_latent(self, path: PictureFile, *, strip: bool = False) -> None:
-        """Write the latent, with its recipe unless `strip` leaves it out: `Model.finish` makes the picture of it.
-
-        Raises RequestError when the place cannot be written to.
-        """
-        self.latent.save(path, None if strip else {IN_LATENT: self.recipe.to_json()})
 
 
 class Model:
@@ -112,7 +96,7 @@ class Model:
         schedule: str | None = None,
         size: tuple[int, int] | None = None,
         count: int = 1,
-        init: Start | None = None,
+        init: Init | None = None,
         strength: float = 1.0,
         weighting: str = "a1111",
         clip_skip: int = 1,
@@ -130,7 +114,8 @@ class Model:
             schedule: of the steps; `sampling.SCHEDULES` lists them, and A1111's "Automatic" is as good as None.
             size: height and width, multiples of `multiple`. With something to start from, its own.
             init: a picture, or a latent (such as a mix), to start from instead of noise alone.
-            strength: how much of it may change, above 0 and at most 1; without one it means nothing.
+            strength: how much of it may change: at 0 it only takes the trip through the latent space, at 1 it leaves
+                nothing but its size; without one it means nothing.
             weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
             clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
                 last, in A1111's counting.
@@ -141,37 +126,109 @@ class Model:
         Raises RequestError before anything is computed when an argument is out of its range, FictileError when the
         result is not finite.
         """
-        given = None if init is None else open_start(init)
-        defaults = self.defaults
-        if not isinstance(guidance, Guidance):
-            guidance = Guidance(
-                scale=defaults.guidance if guidance is None else guidance,
-                rescale=defaults.guidance_rescale,
-                interval=defaults.guidance_interval,
-            )
-        sampler, own_schedule = split_name(sampler or defaults.sampler)
-        if schedule and schedule.strip().lower() == AUTOMATIC:
-            schedule = None
-        recipe = Recipe(
+        given = None if init is None else open_init(init)
+        recipe = self._recipe(
             prompt=prompt,
             negative=negative,
-            seed=secrets.randbelow(NEW_SEEDS) if seed is None else seed,
-            index=0,
-            count=count,
-            size=size or (defaults.size if given is None else _size(given)),
-            steps=defaults.steps if steps is None else steps,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
             sampler=sampler,
-            schedule=schedule_name(schedule or own_schedule or defaults.schedule),
-            guidance=float(guidance.scale),
-            guidance_rescale=guidance.rescale,
-            guidance_interval=guidance.interval,
+            schedule=schedule,
+            count=count,
+            size=size or (self.defaults.size if given is None else init_size(given)),
             strength=1.0 if given is None else strength,
-            init=None if given is None else _hash(given),
+            init=None if given is None else init_hash(given),
             weighting=weighting,
             clip_skip=clip_skip,
-            **self._identity(),
         )
-        return self._pictures(self._sampled(recipe, given, callback), recipe, sampled)
+        return self._pictures(self._sampled(recipe, given, None, callback), recipe, sampled)
+
+    def edit(
+        self,
+        picture: PictureFile | Source,
+        prompt: str,
+        *,
+        mask: PictureFile | Mask | None = None,
+        strength: float | None = None,
+        feather: float = FEATHER,
+        outpaint: tuple[int, int, int, int] = (0, 0, 0, 0),
+        only_masked: bool = False,
+        padding: int = PADDING,
+        match_colours: bool = True,
+        picture_guidance: float = PICTURE_GUIDANCE,
+        cover: bool = False,
+        negative: str = "",
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: float | Guidance | None = None,
+        sampler: str | None = None,
+        schedule: str | None = None,
+        count: int = 1,
+        weighting: str = "a1111",
+        clip_skip: int = 1,
+        callback: Callback | None = None,
+        sampled: OnSampled | None = None,
+    ) -> list[EditedPicture]:
+        """Make `count` edits of a picture, and paint them over the samples of its file.
+
+        What neither the mask nor its feather reaches comes back sample by sample; the recipe holds the proof, which
+        `editing.verify` checks. Whatever is not named here is as in `generate`.
+
+        Args:
+            picture: a file, in whatever size, depth, profile and orientation.
+            mask: what may change: a picture file (white may, black may not) or a `Mask`; None is all of the picture.
+                Greys are strengths, and do not make the edit transparent (differential diffusion, arXiv 2306.00950).
+            strength: 0 (the picture's trip through the latent space) to 1 (from pure noise). If None, 1 with a mask,
+                and for models that see a picture, else 0.75.
+            feather: pixels around the mask over which the edit fades into the picture.
+            outpaint: pixels by which the canvas grows at left, top, right and bottom; they may change entirely.
+            only_masked: show the model only the mask and its surroundings, scaled to the size it was made for.
+            padding: pixels of surroundings that it sees then.
+            match_colours: take back what the autoencoder does to the colours, as it is seen around the mask.
+            picture_guidance: how strongly to keep to the picture, for instruct-pix2pix models: 1 to 2.
+            cover: make what was transparent opaque where it is edited; alpha stays as it is otherwise. What is new of
+                a larger canvas is always opaque.
+
+        Raises RequestError before anything is computed when an argument is out of its range or the file cannot be
+        painted on, FictileError when the result is not finite.
+        """
+        source = picture if isinstance(picture, Source) else open_source(picture)
+        if isinstance(mask, str | Path):
+            mask = Mask.open(mask)
+        if mask is not None:
+            mask.check((source.height, source.width))
+        if strength is None:
+            everything = mask is None and not any(outpaint) and self.denoiser.sight != "picture"
+            strength = STRENGTH if everything else 1.0
+        recipe = self._recipe(
+            prompt=prompt,
+            negative=negative,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            schedule=schedule,
+            count=count,
+            size=(source.height, source.width),
+            strength=strength,
+            weighting=weighting,
+            clip_skip=clip_skip,
+            init=None,
+            edit=Edit(
+                input=input_hash(source),
+                mask=mask and mask.to_text(),
+                feather=feather,
+                outpaint=outpaint,
+                only_masked=only_masked,
+                padding=padding,
+                match_colours=match_colours,
+                picture_guidance=picture_guidance,
+                cover=cover,
+            ),
+            history=past(source.text),
+        )
+        return self._edited(recipe, source, range(count), callback, sampled)
 
     def count_tokens(self, prompt: str, *, weighting: str = "a1111") -> Prompt:
         """The prompt as the text encoder reads it: its tokens, its chunks, and what is weighted.
@@ -184,10 +241,10 @@ class Model:
         self,
         source: Recipe | PictureFile,
         *,
-        init: Start | None = None,
+        init: Init | Source | None = None,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
-    ) -> GeneratedPicture:
+    ) -> GeneratedPicture | EditedPicture:
         """Make a picture again from its recipe, or from the file that carries it; `init` is what it started from.
 
         The same bytes come out on the same machine with the same versions, in the recipe's own runtime:
@@ -202,18 +259,23 @@ class Model:
                 f"The recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
                 f"{self.name} with hash {(here or 'none')[:10]} is loaded; load that model."
             )
-        given = None if init is None else open_start(init)
-        _check_init(recipe.init, given)
         if not 0 <= recipe.index < recipe.count:
             raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
-        latent = self._sampled(first, given, callback)[recipe.index]
+        if recipe.edit:
+            return self._edited(first, _edited_file(init), [recipe.index], callback, sampled)[0]
+        given = None if init is None else open_init(init)
+        check_init(recipe.init, given)
+        latent = self._sampled(first, given, None, callback)[recipe.index]
         return self._pictures(latent, first.later(recipe.index), sampled)[0]
 
-    def finish(self, latent: Latent, recipe: Recipe) -> list[GeneratedPicture]:
+    def finish(
+        self, latent: Latent, recipe: Recipe, *, init: Init | Source | None = None
+    ) -> Sequence[GeneratedPicture | EditedPicture]:
         """The pictures of latents that have been sampled before; `recipe` is that of the first.
 
-        In the recipe's own runtime, `load(path, runtime=recipe.runtime)`, they are those that the run would have made.
+        `init` is the file that was edited, if the recipe is of an edit. In the recipe's own runtime,
+        `load(path, runtime=recipe.runtime)`, they are those that the run would have made.
         Raises SpaceMismatch for latents of another space, RequestError for those that are not finite, FictileError when
         the result is not.
         """
@@ -221,8 +283,11 @@ class Model:
         if not latent.data.isfinite().all():
             raise RequestError("The latent has values that are not finite numbers; make it again.")
         identity = self._identity()
-        here = {name: identity[name] for name in ("vae_hash", "decode_precision")}
-        return self._pictures(latent, replace(recipe, notes=(), **here))
+        recipe = replace(recipe, notes=(), **{name: identity[name] for name in ("vae_hash", "decode_precision")})
+        if recipe.edit is None:
+            return self._pictures(latent, recipe)
+        task = EditTask(recipe.edit, _edited_file(init), native=self.defaults.size, multiple=self.multiple)
+        return _painted(task, self._pictures(latent, recipe))
 
     def encode(self, picture: PictureFile | Picture) -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -232,14 +297,14 @@ class Model:
         """
         return self.codec.encode(_opened(picture))
 
-    def as_latent(self, source: Start, *, space: str | None = None) -> Latent:
+    def as_latent(self, source: Init, *, space: str | None = None) -> Latent:
         """The latent of a picture or a latent file, Fictile's or ComfyUI's; `space` names that of the latter.
 
         Raises SpaceMismatch for a latent of another space, RequestError for what is neither picture nor latent.
         """
         if isinstance(source, str | Path) and Path(source).suffix == COMFY_SUFFIX:
             source = read_comfy_latent(source, space)
-        start = open_start(source)
+        start = open_init(source)
         if isinstance(start, Picture):
             return self.encode(start)
         start.check(self.space)
@@ -253,18 +318,91 @@ class Model:
         """
         return self.codec.decode(latent)
 
-    def _sampled(self, recipe: Recipe, init: Picture | Latent | None, callback: Callback | None) -> Latent:
+    def _recipe(
+        self,
+        *,
+        seed: int | None,
+        steps: int | None,
+        guidance: float | Guidance | None,
+        sampler: str | None,
+        schedule: str | None,
+        **chosen: Any,  # fields of `Recipe` that need no default
+    ) -> Recipe:
+        """The recipe of the first picture; whatever is None is the model's default."""
+        defaults = self.defaults
+        if not isinstance(guidance, Guidance):
+            guidance = Guidance(
+                scale=defaults.guidance if guidance is None else guidance,
+                rescale=defaults.guidance_rescale,
+                interval=defaults.guidance_interval,
+            )
+        sampler, own_schedule = split_name(sampler or defaults.sampler)
+        if schedule and schedule.strip().lower() == AUTOMATIC:
+            schedule = None
+        return Recipe(
+            seed=secrets.randbelow(NEW_SEEDS) if seed is None else seed,
+            index=0,
+            steps=defaults.steps if steps is None else steps,
+            sampler=sampler,
+            schedule=schedule_name(schedule or own_schedule or defaults.schedule),
+            guidance=float(guidance.scale),
+            guidance_rescale=guidance.rescale,
+            guidance_interval=guidance.interval,
+            **chosen,
+            **self._identity(),
+        )
+
+    def _sampled(
+        self, recipe: Recipe, init: Picture | Latent | None, mask: Mask | None, callback: Callback | None
+    ) -> Latent:
         """The latents of all pictures that are made together with the one of this recipe, the first of them."""
-        self._diffusion.check(recipe, None if init is None else _size(init))
-        if isinstance(init, Latent):
-            start = self._diffusion.fitted(init)
-        elif init is not None:
-            start, notes = self.codec.encoded(init, self.multiple, PRECISIONS[recipe.decode_precision])
-            self.codec.tell(notes)
-        else:
-            start = None
-        x0 = self._diffusion.sample(recipe, start, callback)
+        self._diffusion.check(recipe, None if init is None else init_size(init))
+        start = None
+        if init is not None:
+            latent = self._diffusion.fitted(init) if isinstance(init, Latent) else self._started(init, recipe)
+            start = Start(latent=latent.data, mask=mask and mask.cells(self.multiple, self.space.factor))
+        seen = init if isinstance(init, Picture) else None
+        x0 = self._diffusion.sample(recipe, start, self._beside(recipe, seen, mask, start), callback)
         return Latent(x0, self.space, recipe.size, self.codec.content_hash)
+
+    def _started(self, picture: Picture, recipe: Recipe) -> Latent:
+        latent, notes = self.codec.encoded(picture, self.multiple, PRECISIONS[recipe.decode_precision])
+        self.codec.tell(notes)
+        return latent
+
+    def _beside(
+        self, recipe: Recipe, picture: Picture | None, mask: Mask | None, start: Start | None
+    ) -> Float[Tensor, "1 k h w"] | None:
+        """What the denoiser sees beside the noisy latent (see `Denoiser.sight`)."""
+        sight = self.denoiser.sight
+        if sight == "noise":
+            return None
+        if sight == "picture":
+            assert start is not None, "words alone have been refused"
+            return self.autoencoder.normalisation.undo(start.latent)
+        mask = mask or Mask.everything(recipe.size)
+        kept = torch.zeros(3, *recipe.size) if picture is None else picture.pixels * (mask.amount == 0)
+        hidden = (mask.cells(self.multiple, self.space.factor) > 0).float()
+        return torch.cat([hidden, self._started(Picture(kept), recipe).data], dim=1)
+
+    def _edited(
+        self,
+        recipe: Recipe,
+        source: Source,
+        indices: Sequence[int],
+        callback: Callback | None,
+        sampled: OnSampled | None,
+    ) -> list[EditedPicture]:
+        """The edits of these indices, in a row, among those that are made together."""
+        assert recipe.edit is not None, "this is the recipe of an edit"
+        task = EditTask(recipe.edit, source, native=self.defaults.size, multiple=self.multiple)
+        recipe = replace(recipe, size=(task.seen.height, task.seen.width), edit=task.proven())
+        if task.is_empty:
+            self._diffusion.check(recipe, recipe.size)
+            recipe = replace(recipe, notes=(NOTHING_MASKED,))
+            return [EditedPicture(source=source, latent=None, recipe=recipe.later(index)) for index in indices]
+        latent = self._sampled(recipe, task.seen, task.seen_mask, callback)[indices[0] : indices[-1] + 1]
+        return _painted(task, self._pictures(latent, recipe.later(indices[0]), sampled))
 
     def _pictures(self, latent: Latent, recipe: Recipe, sampled: OnSampled | None = None) -> list[GeneratedPicture]:
         """The latents decoded one by one; the recipe is that of the first."""
@@ -313,41 +451,19 @@ def load(
         return Model(load_model(folder), runtime, memory=memory)
 
 
-def open_start(init: Start) -> Picture | Latent:
-    """What `generate` starts from: a file whose name ends in .latent.safetensors is a latent, any other a picture.
-
-    Raises RequestError for what is neither.
-    """
-    if isinstance(init, str | Path) and str(init).endswith(SUFFIX):
-        return Latent.load(init)
-    return init if isinstance(init, Latent) else _opened(init)
-
-
-def _opened(picture: PictureFile | Picture) -> Picture:
+def _opened(picture: PictureFile | Picture | Source) -> Picture:
+    if isinstance(picture, Source):
+        return picture.picture()
     return picture if isinstance(picture, Picture) else load_picture(picture)
 
 
-def _size(start: Picture | Latent) -> tuple[int, int]:
-    """Height and width in pixels."""
-    if isinstance(start, Picture):
-        return start.height, start.width
-    return start.picture_size
+def _edited_file(init: Init | Source | None) -> Source:
+    """Raises RequestError unless it is a file, which alone an edit can be painted on."""
+    if init is None or isinstance(init, Picture | Latent):
+        raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
+    return init if isinstance(init, Source) else open_source(init)
 
 
-def _check_init(needed: str | None, given: Picture | Latent | None) -> None:
-    """Raises RequestError unless `given` is the picture or latent whose hash a recipe needs, or both are None."""
-    if needed == (None if given is None else _hash(given)):
-        return
-    if given is None:
-        problem = "a picture, and none was given; give that picture"
-    elif needed is None:
-        problem = "noise alone, and a picture was given; leave it out"
-    else:
-        problem = "another picture than the one given; give that one"
-    raise RequestError(f"The recipe started from {problem}.")
-
-
-def _hash(start: Picture | Latent) -> str:
-    """SHA-256 of the values."""
-    values = start.pixels if isinstance(start, Picture) else start.data.float()
-    return hashlib.sha256(values.cpu().contiguous().numpy().tobytes()).hexdigest()
+def _painted(task: EditTask, made: Sequence[GeneratedPicture]) -> list[EditedPicture]:
+    """What was made, over the samples of the file."""
+    return [EditedPicture(source=task.finished(one.pixels), latent=one.latent, recipe=one.recipe) for one in made]

@@ -15,6 +15,25 @@ from fictile.sampling import A1111_SAMPLERS, A1111_SCHEDULES
 KEY, PARAMETERS = "fictile", "parameters"  # PNG text chunks: our JSON, and the line of AUTOMATIC1111's web UI
 IN_LATENT = "recipe"  # metadata entry of a latent file: the recipe of the first of its pictures
 
+PICTURE_GUIDANCE = 1.5  # of models that see a picture (arXiv 2211.09800, section 3.2.1: "1 to 1.5")
+FEATHER, PADDING = 8.0, 32  # pixels around a mask: over which an edit fades, and that an edit of the masked part sees
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What an edit did to a picture, and the proof of what it left alone."""
+
+    input: str  # SHA-256 of the input's samples, see `Source.untouched_hash`
+    mask: str | None = None  # `Mask.to_text` of what might change, of the input's size; None: all of it
+    feather: float = FEATHER  # pixels around the mask over which the edit fades
+    outpaint: tuple[int, int, int, int] = (0, 0, 0, 0)  # pixels that the canvas grew by: left, top, right, bottom
+    only_masked: bool = False  # whether the model saw the mask's surroundings alone, at its own size
+    padding: int = PADDING  # how many pixels of surroundings it saw then
+    match_colours: bool = True  # whether the colours were corrected by what the surroundings came back as
+    picture_guidance: float = PICTURE_GUIDANCE  # of models that see a picture
+    cover: bool = False  # whether what was transparent became opaque where it was edited
+    untouched: str = ""  # SHA-256 of the samples that neither mask nor feather reach, in input and output alike
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -40,6 +59,8 @@ class Recipe:
     weighting: str = "none"  # how brackets in the prompts were read; older recipes do not say, and read none
     clip_skip: int = 1
     init: str | None  # SHA-256 of the init picture's pixels
+    edit: Edit | None = None  # of an edited picture
+    history: tuple["Recipe", ...] = ()  # of an edited picture: what made its input, the oldest first
 
     model: str
     model_hash: str | None  # SHA-256; None where the model never was a file
@@ -118,7 +139,8 @@ class Recipe:
             "Model hash": self.model_hash and self.model_hash[:10],
             "Model": self.model,
             "VAE hash": self.vae_hash and self.vae_hash[:10],
-            "Denoising strength": f"{self.strength:g}" if self.init else None,
+            "Denoising strength": f"{self.strength:g}" if self.init or self.edit else None,
+            "Mask blur": f"{self.edit.feather:g}" if self.edit and self.edit.mask else None,
             "Clip skip": self.clip_skip if self.clip_skip > 1 else None,
             "Emphasis": _EMPHASIS.get(self.weighting) if re.search(r"[()\[\]]", self.prompt + self.negative) else None,
             "RNG": "CPU",  # whose noise it is; the web UI draws it on the GPU unless told

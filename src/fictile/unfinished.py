@@ -32,6 +32,7 @@ class Sampled:
     recipe: Recipe | None = None  # of the first picture
     model: str | None = None  # what `load` was given
     pictures: tuple[Path, ...] = ()  # where the pictures were to go, in full
+    start: Path | None = None  # the file that the run started from, in full; an edit is painted on it
 
     @classmethod
     def read(cls, path: str | Path, space: str | None = None) -> "Sampled":
@@ -47,10 +48,13 @@ class Sampled:
         try:
             run: dict[str, Any] = json.loads(notes.get(RUN, "{}"))
             model, pictures = run.get("model"), tuple(map(Path, run.get("pictures", ())))
+            start = Path(run["start"]) if run.get("start") else None
         except (ValueError, TypeError, AttributeError, RecursionError):
             raise RequestError(f"{path} does not say how its run goes on; it was changed after it was made.") from None
         recipe = Recipe.from_json(notes[IN_LATENT], f"the recipe in {path}") if IN_LATENT in notes else None
-        return cls(latent=latent, recipe=recipe, model=model and str(model), pictures=pictures[: len(latent)])
+        return cls(
+            latent=latent, recipe=recipe, model=model and str(model), pictures=pictures[: len(latent)], start=start
+        )
 
     def names(self) -> list[Path]:
         """Where the pictures were to go, or names beside these where something has come there since."""
@@ -66,13 +70,17 @@ class Shelf:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _state() / "latents"
 
-    def keep(self, latent: Latent, recipe: Recipe, *, model: str | None, pictures: Sequence[Path]) -> Path | None:
+    def keep(
+        self, latent: Latent, recipe: Recipe, *, model: str | None, pictures: Sequence[Path], start: Path | None = None
+    ) -> Path | None:
         """Put the latents of a run on the disk; returns where.
 
-        `recipe` is that of the first picture, `model` what `load` was given, `pictures` where they are to go. Keeping
-        is a precaution: when it is not possible, a warning is logged, None returned, and the run goes on.
+        `recipe` is that of the first picture, `model` what `load` was given, `pictures` where they are to go,
+        `start` the file that they started from. Keeping is a precaution: when it is not possible, a warning is logged,
+        None returned, and the run goes on.
         """
-        run = {"model": model, "pictures": [str(path.absolute()) for path in pictures]}
+        run: dict[str, Any] = {"model": model, "pictures": [str(path.absolute()) for path in pictures]}
+        run["start"] = start and str(start.absolute())
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # prompts are nobody else's
             path = self._free_name()

@@ -178,3 +178,14 @@ def test_several_latents_become_several_pictures(run: Run, tiny: Path, photo: Pa
 
 def test_the_commands_know_the_endings_without_the_library() -> None:
     assert (SUFFIX, COMFY_SUFFIX) == (OURS, COMFY)
+
+
+def test_an_edit_is_finished_on_its_file(run: Run, tiny: Path, photo: Path) -> None:
+    request = ("edit", photo, "a fox", "--box", "4,4,16x12", "--seed", 3, "-n", 2, "-m", tiny)
+    with no_memory():
+        assert run(*request, "-o", "lost.png").code == 1
+    assert run("decode", "--last").code == 0
+    assert run(*request, "-o", "whole.png", "--keep-latent").code == 0
+    assert Path("lost-2.png").read_bytes() == Path("whole-2.png").read_bytes()
+    assert Recipe.read("whole-2.latent.safetensors") == Recipe.read("whole-2.png")
+    assert "give the file" in run("decode", "whole-2.latent.safetensors", "-m", tiny, "-o", "no.png").sentence

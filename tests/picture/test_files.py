@@ -2,9 +2,7 @@
 
 import errno
 import io
-import struct
 import tempfile
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -31,13 +29,18 @@ def test_png_comes_back_byte_for_byte_with_its_text(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["fox.PNG"]
 
 
-@pytest.mark.parametrize("extension", ["jpg", "jpeg", "webp"])
-def test_lossy_formats_are_close_and_carry_no_text(tmp_path: Path, extension: str) -> None:
+@pytest.mark.parametrize("extension", ["jpg", "jpeg", "avif"])
+def test_lossy_formats_are_close(tmp_path: Path, extension: str) -> None:
     smooth = np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)
     path = tmp_path / f"smooth.{extension}"
-    save_picture(from_uint8(smooth), path, {"parameters": "a fox"})
+    save_picture(from_uint8(smooth), path)
     assert np.abs(to_uint8(load_picture(path).pixels).astype(int) - smooth).mean() < 3
-    assert read_text(path) == {}
+
+
+@pytest.mark.parametrize("extension", ["png", "tiff", "webp"])
+def test_lossless_formats_are_equal(tmp_path: Path, extension: str) -> None:
+    save_picture(from_uint8(NOISE), tmp_path / f"noise.{extension}")
+    np.testing.assert_array_equal(to_uint8(load_picture(tmp_path / f"noise.{extension}").pixels), NOISE)
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:
@@ -57,7 +60,7 @@ def test_transparent_pixels_turn_white(tmp_path: Path, mode: str) -> None:
     assert to_uint8(picture.pixels)[0].tolist() == [[0, 0, 0], [255, 255, 255]]
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "CMYK", "YCbCr"])
+@pytest.mark.parametrize("mode", ["1", "L", "YCbCr"])
 def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
     Image.new("RGB", (4, 3), "white").convert(mode).save(tmp_path / "white.tiff")
     picture = load_picture(tmp_path / "white.tiff")
@@ -68,18 +71,6 @@ def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
 def test_sixteen_bits_are_rounded_to_eight(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 200, 65535]], dtype=np.uint16)).save(tmp_path / "deep.png")
     assert to_uint8(load_picture(tmp_path / "deep.png").pixels)[0, :, 0].tolist() == [0, 1, 255]
-
-
-def test_sixteen_bits_of_colour_are_cut_off_by_pillow(tmp_path: Path) -> None:
-    """A known limit. Pillow does not write such files either, so this one is put together by hand."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = chunk(b"IHDR", struct.pack(">2I5B", 1, 1, 16, 2, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">3H", 0, 200, 65535)))
-    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b""))
-    assert to_uint8(load_picture(tmp_path / "deep.png").pixels)[0, 0].tolist() == [0, 0, 255]
 
 
 def test_a_picture_saves_itself(tmp_path: Path) -> None:
@@ -111,6 +102,16 @@ def _floats(path: Path) -> None:
     Image.fromarray(np.zeros((2, 2), np.float32)).save(path, format="TIFF")
 
 
+def _cmyk(path: Path) -> None:
+    Image.new("CMYK", (2, 2)).save(path, format="JPEG")
+
+
+def _half_a_jpeg(path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(NOISE.repeat(20, axis=0)).save(buffer, format="JPEG")
+    path.write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+
+
 def _missing(path: Path) -> None:
     assert not path.exists()
 
@@ -121,7 +122,9 @@ def _missing(path: Path) -> None:
         (_no_picture, "no picture"),
         (_empty, "no picture"),
         (_truncated, "a damaged picture"),
+        (_half_a_jpeg, "a damaged picture"),
         (_floats, "32-bit values"),
+        (_cmyk, "CMYK without a colour profile"),
         (_missing, "no file"),
         (Path.mkdir, "a folder"),
     ],
@@ -161,7 +164,7 @@ def test_a_damaged_file_is_a_picture_or_a_request_error(tmp_path: Path, kind: st
     ("name", "words"),
     [
         ("fox", "no extension.*png"),
-        ("fox.bmp", r"\.bmp.*\.webp"),
+        ("fox.bmp", r"\.bmp.*\.webp.*\.avif"),
         ("nowhere/fox.png", "no folder .*nowhere"),
         ("file.png/fox.png", "no folder .*file.png"),
         ("folder.png", "is a folder"),
@@ -218,11 +221,11 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path, monk
     with pytest.raises(FictileError):
         save_picture(torch.full((3, 2, 2), torch.nan), path)
 
-    def interrupted(_: Image.Image, part: Path, **__: object) -> None:
-        part.write_bytes(b"half")
+    def interrupted(part: Path, content: bytes) -> None:
+        part.open("wb").write(content[:4])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Image.Image, "save", interrupted)
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_picture(torch.zeros(3, 2, 2), path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"fox.png": b"the old one"}

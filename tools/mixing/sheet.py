@@ -39,12 +39,12 @@ def main(
     """Draw both sheets."""
     packaged, tiny = fictile.load(), tiny_flux2(taesd)
     drawn = [Picture(packaged.generate(prompt, seed=0)[0].pixels) for prompt in PROMPTS]
-    rows = [halves(*drawn, packaged.codec)]
-    mixed = mix.blend(*(packaged.encode(picture) for picture in drawn))
+    rows = [halves(drawn[0], drawn[1], packaged.codec)]
+    mixed = mix.blend(packaged.encode(drawn[0]), packaged.encode(drawn[1]))
     refined = packaged.generate(PROMPTS[0], init=mixed, strength=0.6, seed=0)[0]
     rows[0].append((Picture(refined.pixels), f'blend, refined 0.6: "{PROMPTS[0]}"'))
-    for names in PAIRS:
-        rows.append(halves(*(photograph(photos / f"{name}.jpg") for name in names), tiny))
+    for one, other in PAIRS:
+        rows.append(halves(photograph(photos / f"{one}.jpg"), photograph(photos / f"{other}.jpg"), tiny))
     sheet(rows).save(output / "mixing.jpg", quality=88)
     sheet(ways(photos, tiny)).save(output / "mixing-ways.jpg", quality=88)
 

@@ -10,6 +10,7 @@ import typer
 from fictile import __version__
 from fictile.cli import train
 from fictile.cli.convert import convert
+from fictile.cli.edit import edit
 from fictile.cli.examples import examples
 from fictile.cli.generate import generate
 from fictile.cli.inspect import inspect
@@ -19,6 +20,7 @@ from fictile.cli.replay import replay
 from fictile.cli.roundtrip import roundtrip
 from fictile.cli.strip import strip
 from fictile.cli.terminal import fail, say
+from fictile.cli.verify import verify
 from fictile.errors import FictileError, RequestError
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130  # exit codes; 2 is also Typer's own for wrong usage
@@ -39,6 +41,14 @@ app.command(
         'fictile generate "an oil painting" --from photo.jpg --strength 0.6',
     )
 )(generate)
+app.command(
+    epilog=examples(
+        'fictile edit photo.jpg "a red door" --box 40,30,128x96 -o door.png',
+        'fictile edit photo.jpg "an oil painting" --strength 0.6',
+        'fictile edit photo.png "a beach" --outpaint 0,0,128,0 -o wide.png',
+    )
+)(edit)
+app.command(epilog=examples("fictile verify door.png --against photo.jpg"))(verify)
 app.command(epilog=examples("fictile replay fox.png", "fictile replay fox.png -o again.png"))(replay)
 app.command(epilog=examples("fictile encode photo.jpg", "fictile encode photo.jpg -o clay.latent.safetensors"))(encode)
 app.command(

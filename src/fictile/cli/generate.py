@@ -11,49 +11,25 @@ from fictile.cli.destination import SUFFIX, destinations, slug
 from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say
 
-PICTURE, PROMPT, SAMPLING, START = (
-    "Picture",
-    "Reading the prompt",
-    "Sampling",
-    "Starting from a picture",
-)  # panels of the help page
+START = "Starting from a picture"  # a panel of the help page
 
 
 def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.", show_default=False)],
     *,
-    negative: Annotated[
-        str,
-        typer.Option(metavar="PROMPT", help="What it should not show.", rich_help_panel=PICTURE, show_default=False),
-    ] = "",
+    negative: options.Negative = "",
     size: Annotated[
         str | None,
         typer.Option(
-            metavar="WxH", help="In pixels; one number for a square.", rich_help_panel=PICTURE, show_default=False
+            metavar="WxH",
+            help="In pixels; one number for a square.",
+            rich_help_panel=options.PICTURE,
+            show_default=False,
         ),
     ] = None,
-    count: Annotated[
-        int,
-        typer.Option(
-            "--count", "-n", metavar="N", min=1, help="How many; the i-th has seed + i.", rich_help_panel=PICTURE
-        ),
-    ] = 1,
-    weighting: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Brackets: a1111 (weights), no_norm (weights that keep no mean), none (text).",
-            rich_help_panel=PROMPT,
-        ),
-    ] = "a1111",
-    clip_skip: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Read the text encoder's N-th layer from the end, as A1111 counts.",
-            rich_help_panel=PROMPT,
-        ),
-    ] = 1,
+    count: options.Count = 1,
+    weighting: options.Weighting = "a1111",
+    clip_skip: options.ClipSkip = 1,
     verbose: Annotated[
         bool,
         typer.Option(
@@ -61,49 +37,14 @@ def generate(
             "-v",
             metavar="",
             help="Say how the prompt is read: tokens, chunks, weights.",
-            rich_help_panel=PROMPT,
+            rich_help_panel=options.PROMPT,
         ),
     ] = False,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Same seed, same picture; a new one if left out.",
-            rich_help_panel=PICTURE,
-            show_default=False,
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="More are finer and slower.", rich_help_panel=SAMPLING, show_default=False),
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            help="How closely to follow the prompt, from 1 on.",
-            rich_help_panel=SAMPLING,
-            show_default=False,
-        ),
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="euler, euler_ancestral, heun, ddim, ddpm, dpmpp_2m, dpmpp_2m_sde, uni_pc, uni_pc_bh2, lcm.",
-            rich_help_panel=SAMPLING,
-            show_default=False,
-        ),
-    ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Of the steps: normal, karras, exponential, sgm_uniform, simple, beta, leading, trailing.",
-            rich_help_panel=SAMPLING,
-            show_default=False,
-        ),
-    ] = None,
+    seed: options.Seed = None,
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    sampler: options.Sampler = None,
+    schedule: options.Schedule = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -140,11 +81,12 @@ def generate(
     with kept_until_saved(paths, model) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
-        from fictile.model import load, open_start
+        from fictile.made import open_init
+        from fictile.model import load
         from fictile.picture import check_writable
 
         check_writable(paths[0])
-        init = open_start(start) if start else None
+        init = open_init(start) if start else None
         work.stage("Loading the model")
         maker = load(model, device=device, precision=precision)
         if verbose:

@@ -10,22 +10,25 @@ from fictile.cli.terminal import say
 
 if TYPE_CHECKING:
     from fictile.latent import Latent
-    from fictile.model import GeneratedPicture
+    from fictile.made import EditedPicture, GeneratedPicture
     from fictile.recipe import Recipe
 
 
 @contextmanager
-def kept_until_saved(pictures: Sequence[Path], model: Path | None) -> Generator[Callable[["Latent", "Recipe"], None]]:
+def kept_until_saved(
+    pictures: Sequence[Path], model: Path | None, start: Path | None = None
+) -> Generator[Callable[["Latent", "Recipe"], None]]:
     """What `generate` takes as `sampled`: it puts the latents on the disk, from where they go once the block ends well.
 
-    When it ends badly, they stay, and the command that makes the pictures of them is said.
+    When it ends badly, they stay, and the command that makes the pictures of them is said. `start` is the file that the
+    run started from.
     """
     kept: list[Path] = []
 
     def sampled(latent: "Latent", recipe: "Recipe") -> None:
         from fictile.unfinished import Shelf, as_given
 
-        path = Shelf().keep(latent, recipe, model=as_given(model), pictures=pictures)
+        path = Shelf().keep(latent, recipe, model=as_given(model), pictures=pictures, start=start)
         kept.extend([path] if path else [])
 
     try:
@@ -40,7 +43,11 @@ def kept_until_saved(pictures: Sequence[Path], model: Path | None) -> Generator[
 
 
 def save_all(
-    pictures: Sequence["GeneratedPicture"], paths: Sequence[Path], *, strip: bool = False, keep_latent: bool = False
+    pictures: Sequence["GeneratedPicture | EditedPicture"],
+    paths: Sequence[Path],
+    *,
+    strip: bool = False,
+    keep_latent: bool = False,
 ) -> None:
     """Write the pictures and, beside each, its latent if that is to be kept."""
     from fictile.latent import SUFFIX

@@ -95,7 +95,7 @@ def decode(
         maker = load(model or found.model, device=device, precision=precision, runtime=runtime)
         work.stage("Decoding")
         if found.recipe:
-            for made, place in zip(maker.finish(found.latent, found.recipe), paths, strict=True):
+            for made, place in zip(maker.finish(found.latent, found.recipe, init=found.start), paths, strict=True):
                 made.save(place, strip=strip)
         else:
             for one, place in zip(found.latent, paths, strict=True):

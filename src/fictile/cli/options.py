@@ -7,7 +7,65 @@ import typer
 
 from fictile.errors import RequestError
 
-MODEL, OUTPUT = "Model", "Output"  # panels of the help page
+PICTURE, PROMPT, SAMPLING, MODEL, OUTPUT = (
+    "Picture", "Reading the prompt", "Sampling", "Model", "Output"
+)  # fmt: skip  # panels of the help page
+
+Negative = Annotated[
+    str, typer.Option(metavar="PROMPT", help="What it should not show.", rich_help_panel=PICTURE, show_default=False)
+]
+Count = Annotated[
+    int,
+    typer.Option("--count", "-n", metavar="N", min=1, help="How many; the i-th has seed + i.", rich_help_panel=PICTURE),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Same seed, same picture; a new one if left out.", rich_help_panel=PICTURE, show_default=False
+    ),
+]
+Weighting = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Brackets: a1111 (weights), no_norm (weights that keep no mean), none (text).",
+        rich_help_panel=PROMPT,
+    ),
+]
+ClipSkip = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="Read the text encoder's N-th layer from the end, as A1111 counts.", rich_help_panel=PROMPT
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="More are finer and slower.", rich_help_panel=SAMPLING, show_default=False),
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X", help="How closely to follow the prompt, from 1 on.", rich_help_panel=SAMPLING, show_default=False
+    ),
+]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="euler, euler_ancestral, heun, ddim, ddpm, dpmpp_2m, dpmpp_2m_sde, uni_pc, uni_pc_bh2, lcm.",
+        rich_help_panel=SAMPLING,
+        show_default=False,
+    ),
+]
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of the steps: normal, karras, exponential, sgm_uniform, simple, beta, leading, trailing.",
+        rich_help_panel=SAMPLING,
+        show_default=False,
+    ),
+]
 
 Model = Annotated[
     Path | None,
@@ -101,3 +159,16 @@ def place(text: str) -> tuple[int, int]:
     if len(sides) != 2 or not all(side.strip().removeprefix("-").isdecimal() for side in sides):
         raise RequestError(f"{text!r} is no place; write LEFT,TOP in pixels, such as 64,128.")
     return int(sides[1]), int(sides[0])
+
+
+def four_numbers(text: str, form: str, example: str) -> tuple[int, int, int, int]:
+    """The whole numbers in "A,B,C,D" or "A,B,CxD"; `form` says what they mean.
+
+    Raises:
+        RequestError: The text does not hold four of them.
+    """
+    parts = [part.strip() for part in text.replace("x", ",").split(",")]
+    if len(parts) != 4 or not all(part.isascii() and part.isdecimal() for part in parts):
+        raise RequestError(f"{text!r} is not {form}; write four whole numbers, such as {example}.")
+    first, second, third, fourth = map(int, parts)
+    return first, second, third, fourth

@@ -34,20 +34,19 @@ def replay(
     """
     began = time.perf_counter()
     path = destinations(output, f"{picture.name.removesuffix(SUFFIX).removesuffix(picture.suffix)}-replay", ".png")[0]
-    with kept_until_saved([path], model) as sampled, Work.shown() as work:
+    with kept_until_saved([path], model, start) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
-        from fictile.model import load, open_start
+        from fictile.model import load
         from fictile.picture import check_writable
         from fictile.recipe import Recipe
 
         check_writable(path)
         recipe = Recipe.read(picture)
-        init = open_start(start) if start else None
         work.stage("Loading the model")
         maker = load(model, runtime=recipe.runtime)
         denoising = work.denoising(recipe.steps, recipe.strength)
-        again = maker.replay(recipe, init=init, callback=denoising, sampled=sampled)
+        again = maker.replay(recipe, init=start, callback=denoising, sampled=sampled)
         save_all([again], [path])
     report([(again, path)], time.perf_counter() - began, json)
     for difference in recipe.differences(again.recipe):

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fictile.cli.terminal import say, write_json
-from fictile.model import GeneratedPicture
+from fictile.made import EditedPicture, GeneratedPicture
 
 
-def report(made: Sequence[tuple[GeneratedPicture, Path]], seconds: float, json: bool) -> None:
+def report(made: Sequence[tuple[GeneratedPicture | EditedPicture, Path]], seconds: float, json: bool) -> None:
     """Say what was made, to people or as JSON."""
     if json:
         entries = [{"path": str(path), "recipe": asdict(picture.recipe)} for picture, path in made]

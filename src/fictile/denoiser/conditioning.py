@@ -18,7 +18,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The text as a sequence of vectors and, for networks that have them, the added part and what stands beside the noisy
+    """The text as a sequence of vectors; for networks that have them, the added part, and what stands beside the noisy
     latent as further channels (see `Denoiser.sight`). One row per picture.
     """
 

@@ -45,8 +45,9 @@ class Denoiser:
 
         Raises RequestError for a network with other channels.
         """
-        more = self.network.spec.in_channels - self.space.channels
-        sights: dict[int, Sight] = {0: "noise", self.space.channels + 1: "masked picture", self.space.channels: "picture"}
+        channels = self.space.channels
+        more = self.network.spec.in_channels - channels
+        sights: dict[int, Sight] = {0: "noise", channels: "picture", channels + 1: "masked picture"}
         if more not in sights:
             raise RequestError(
                 f"The network takes {more} channels beside those of {self.space}, which Fictile does not know; give a "

@@ -125,7 +125,7 @@ class Mask:
         distance, (rows, columns) = _distance(self.values == 0)
         return Mask(np.where(distance <= pixels, self.values[rows, columns], 0))
 
-    def opacity(self, feather: float = 0) -> Float[Tensor, "h w"]:
+    def opacity(self, feather: float = 0.0) -> Float[Tensor, "h w"]:
         """How opaque an edit is painted: 1 wherever the mask is above 0, and less and less for `feather` pixels more.
 
         It is 0 beyond them. Raises RequestError for a feather below 0.

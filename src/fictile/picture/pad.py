@@ -14,8 +14,16 @@ def pad_to_multiple(
     must, so a picture smaller than the padding works too; a side that fits already is left alone.
     """
     height, width = pixels.shape[-2:]
-    rows, columns = (_bounce(n, n + -n % factor).to(pixels.device) for n in (height, width))
-    return pixels.index_select(-2, rows).index_select(-1, columns), (height, width)
+    return mirrored(pixels, right=-width % factor, bottom=-height % factor), (height, width)
+
+
+def mirrored(
+    pixels: Float[Tensor, "*batch c h w"], *, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0
+) -> Float[Tensor, "*batch c H W"]:
+    """The picture with so many pixels more on each side, mirrored at its edges as often as it must be."""
+    height, width = pixels.shape[-2:]
+    rows, columns = _bounce(height, top, bottom), _bounce(width, left, right)
+    return pixels.index_select(-2, rows.to(pixels.device)).index_select(-1, columns.to(pixels.device))
 
 
 def crop(pixels: Float[Tensor, "*batch c H W"], size: tuple[int, int]) -> Float[Tensor, "*batch c h w"]:
@@ -24,8 +32,8 @@ def crop(pixels: Float[Tensor, "*batch c H W"], size: tuple[int, int]) -> Float[
     return pixels[..., :height, :width]
 
 
-def _bounce(n: int, length: int) -> Tensor:
-    """Indices 0, 1, ..., n-1, n-2, ..., 1, 0, 1, ... of a ball between two walls."""
+def _bounce(n: int, before: int, after: int) -> Tensor:
+    """Indices ..., 1, 0, 1, ..., n-1, n-2, ..., 1, 0, 1, ... of a ball between two walls, from -before to n + after."""
     period = max(2 * (n - 1), 1)
-    index = torch.arange(length) % period
+    index = torch.arange(-before, n + after) % period
     return torch.minimum(index, period - index)

@@ -54,7 +54,12 @@ def test_the_file_is_read_as_a_latent_and_for_its_recipe(model: Model, tmp_path:
         metadata = file.metadata()
     assert metadata.keys() == {"fictile", "recipe", "run"}
     assert json.loads(metadata["fictile"])["version"] == 1
-    assert json.loads(metadata["run"]) == {"model": None, "pictures": [str(Path.cwd() / "a.png")], "start": None}
+    assert json.loads(metadata["run"]) == {
+        "model": None,
+        "vae": None,
+        "pictures": [str(Path.cwd() / "a.png")],
+        "start": None,
+    }
 
 
 def test_nothing_is_overwritten_and_the_oldest_go(model: Model, tmp_path: Path) -> None:

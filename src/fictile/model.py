@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fictile import __version__
 from fictile.autoencoder import COMFY_SUFFIX, AnyAutoencoder, PrecisionMemory, read_comfy_latent
-from fictile.checkpoint import Parts, load_model, open_model
+from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec
 from fictile.denoiser import Denoiser, Guidance
 from fictile.diffusion import Diffusion, Start
@@ -32,12 +32,14 @@ from fictile.made import (
     init_size,
     open_init,
 )
+from fictile.matching.choose import open_codec, open_parts
 from fictile.picture import Mask, Picture, Source, load_picture, open_source
 from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
 from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
 from fictile.text import Prompt, TextConditioner
 
 PACKAGED = "emoji"
+DECODES = ("vae_hash", "vae_origin", "vae_forced", "decode_precision")  # the fields of a recipe that say what decodes
 STRENGTH = 0.75  # of an edit without a mask
 NOTHING_MASKED = "the mask is empty, so the picture was copied"
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
@@ -55,6 +57,8 @@ class Model:
         self.name = parts.name
         self.defaults = parts.defaults
         self.hashes = parts.hashes
+        self.vae_origin = parts.vae_origin  # which autoencoder it has and why, for people
+        self.vae_forced = parts.vae_forced
         self.runtime = runtime
         self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory)
         self._diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime)
@@ -259,6 +263,11 @@ class Model:
                 f"The recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
                 f"{self.name} with hash {(here or 'none')[:10]} is loaded; load that model."
             )
+        if self.hashes and recipe.vae_hash != self.hashes.vae:
+            raise RequestError(
+                f"The recipe needs the autoencoder with hash {(recipe.vae_hash or 'none')[:10]} ({recipe.vae_origin}), "
+                f"but here is that with hash {self.hashes.vae[:10]} ({self.vae_origin}); name it with --vae or vae=."
+            )
         if not 0 <= recipe.index < recipe.count:
             raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
@@ -283,7 +292,7 @@ class Model:
         if not latent.data.isfinite().all():
             raise RequestError("The latent has values that are not finite numbers; make it again.")
         identity = self._identity()
-        recipe = replace(recipe, notes=(), **{name: identity[name] for name in ("vae_hash", "decode_precision")})
+        recipe = replace(recipe, notes=(), **{name: identity[name] for name in DECODES})
         if recipe.edit is None:
             return self._pictures(latent, recipe)
         task = EditTask(recipe.edit, _edited_file(init), native=self.defaults.size, multiple=self.multiple)
@@ -421,6 +430,8 @@ class Model:
             "model": self.name,
             "model_hash": hashes and hashes.model,
             "vae_hash": hashes and hashes.vae,
+            "vae_origin": self.vae_origin,
+            "vae_forced": self.vae_forced,
             "unet_hash": hashes and hashes.unet,
             "text_hash": hashes and hashes.text,
             "space": self.space.id,
@@ -434,21 +445,35 @@ class Model:
 
 
 def load(
-    path: str | Path | None = None, *, device: str = "auto", precision: str = "auto", runtime: Runtime | None = None
+    path: str | Path | None = None,
+    *,
+    vae: str | Path | None = None,
+    force: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    runtime: Runtime | None = None,
 ) -> Model:
-    """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, or
-    `hub:owner/name[/file]`. `runtime`, if given, takes the place of `device` and `precision`.
+    """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, a folder
+    with such a file and autoencoders beside it, or `hub:owner/name[/file]`. `runtime`, if given, takes the place of
+    `device` and `precision`.
+
+    An autoencoder `vae`, of any kind that `checkpoint.open_autoencoder` opens, takes the place of the model's own; one
+    of another space only with `force`. `Model.vae_origin` says which one it is, and why.
 
     Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
 
-    Raises RequestError for what is no whole model, or when the device or precision is not to be had.
+    Raises RequestError for what is no whole model, or when the device or precision is not to be had, SpaceMismatch for
+    an autoencoder that surely does not belong to the model.
     """
     memory = PrecisionMemory() if runtime is None else None
     runtime = runtime or choose_runtime(device, precision)
-    if path is not None:
-        return Model(open_model(path), runtime, memory=memory)
-    with as_file(files("fictile") / "builtin" / PACKAGED) as folder:
-        return Model(load_model(folder), runtime, memory=memory)
+    with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
+        return Model(open_parts(path or packaged, vae, force=force), runtime, memory=memory)
+
+
+def load_codec(vae: str | Path, *, device: str = "auto", precision: str = "auto") -> AutoencoderCodec:
+    """An autoencoder alone, to encode and decode with. Raises RequestError for what holds none."""
+    return open_codec(vae, choose_runtime(device, precision), memory=PrecisionMemory())
 
 
 def _opened(picture: PictureFile | Picture | Source) -> Picture:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from fictile.checkpoint.fields import from_json
+from fictile.checkpoint.folder import BUNDLED
 from fictile.engine import PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
 from fictile.latent import SUFFIX, read_notes
@@ -68,6 +69,8 @@ class Recipe:
     unet_hash: str | None
     text_hash: str | None
     space: str
+    vae_origin: str = BUNDLED  # which autoencoder it was and why, for people
+    vae_forced: bool = False  # taken although it is of another space
 
     precision: str
     decode_precision: str
@@ -138,6 +141,7 @@ class Recipe:
             "Size": f"{width}x{height}",
             "Model hash": self.model_hash and self.model_hash[:10],
             "Model": self.model,
+            "VAE": Path(self.vae_origin.partition(", ")[0]).name if self.vae_origin != BUNDLED else None,
             "VAE hash": self.vae_hash and self.vae_hash[:10],
             "Denoising strength": f"{self.strength:g}" if self.init or self.edit else None,
             "Mask blur": f"{self.edit.feather:g}" if self.edit and self.edit.mask else None,

@@ -30,7 +30,8 @@ class Sampled:
 
     latent: Latent
     recipe: Recipe | None = None  # of the first picture
-    model: str | None = None  # what `load` was given
+    model: str | None = None  # what `load` was given ...
+    vae: str | None = None  # ... as well
     pictures: tuple[Path, ...] = ()  # where the pictures were to go, in full
     start: Path | None = None  # the file that the run started from, in full; an edit is painted on it
 
@@ -48,12 +49,17 @@ class Sampled:
         try:
             run: dict[str, Any] = json.loads(notes.get(RUN, "{}"))
             model, pictures = run.get("model"), tuple(map(Path, run.get("pictures", ())))
-            start = Path(run["start"]) if run.get("start") else None
+            start, vae = (Path(run["start"]) if run.get("start") else None), run.get("vae")
         except (ValueError, TypeError, AttributeError, RecursionError):
             raise RequestError(f"{path} does not say how its run goes on; it was changed after it was made.") from None
         recipe = Recipe.from_json(notes[IN_LATENT], f"the recipe in {path}") if IN_LATENT in notes else None
         return cls(
-            latent=latent, recipe=recipe, model=model and str(model), pictures=pictures[: len(latent)], start=start
+            latent=latent,
+            recipe=recipe,
+            model=model and str(model),
+            vae=vae and str(vae),
+            pictures=pictures[: len(latent)],
+            start=start,
         )
 
     def names(self) -> list[Path]:
@@ -71,15 +77,22 @@ class Shelf:
         self.folder = folder or _state() / "latents"
 
     def keep(
-        self, latent: Latent, recipe: Recipe, *, model: str | None, pictures: Sequence[Path], start: Path | None = None
+        self,
+        latent: Latent,
+        recipe: Recipe,
+        *,
+        model: str | None,
+        pictures: Sequence[Path],
+        start: Path | None = None,
+        vae: str | None = None,
     ) -> Path | None:
         """Put the latents of a run on the disk; returns where.
 
-        `recipe` is that of the first picture, `model` what `load` was given, `pictures` where they are to go,
+        `recipe` is that of the first picture, `model` and `vae` what `load` was given, `pictures` where they are to go,
         `start` the file that they started from. Keeping is a precaution: when it is not possible, a warning is logged,
         None returned, and the run goes on.
         """
-        run: dict[str, Any] = {"model": model, "pictures": [str(path.absolute()) for path in pictures]}
+        run: dict[str, Any] = {"model": model, "vae": vae, "pictures": [str(path.absolute()) for path in pictures]}
         run["start"] = start and str(start.absolute())
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # prompts are nobody else's

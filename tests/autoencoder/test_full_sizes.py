@@ -22,6 +22,7 @@ SIZES: dict[str, tuple[int, dict[str, Any]]] = {  # the side of the picture, and
     "sana": (128, {}),
     "dc-ae-f32c32-in": (128, {}),
     "dc-ae-f64c128-in": (128, {}),
+    "dc-ae-f128c512-in": (128, {}),
     "taesd": (64, {}),
     "taesdxl": (64, {}),
     "taesd3": (64, {}),

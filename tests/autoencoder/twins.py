@@ -40,11 +40,16 @@ def randomised(network: Module, strength: float = 0.05) -> Module:
 
 
 def diffusers_twin(ours: Network, *, flux2: bool = False, qwen: bool = False, weights: bool = True) -> Any:
-    """The class of diffusers that our network follows, with the same weights."""
-    twin = _empty_twin(ours.spec, flux2=flux2, qwen=qwen).requires_grad_(False).eval()
+    """The class of diffusers that our network follows, with the very weights of ours: they are held once."""
+    with torch.device("meta"):
+        twin = _empty_twin(ours.spec, flux2=flux2, qwen=qwen).requires_grad_(False).eval()
     if weights:
-        statistics = {name: tensor for name, tensor in twin.state_dict().items() if name.startswith("bn.")}
-        twin.load_state_dict(ours.state_dict() | statistics)
+        fresh = {
+            name: torch.ones(tensor.shape, dtype=tensor.dtype) if name.endswith("var") else torch.zeros(tensor.shape)
+            for name, tensor in twin.state_dict().items()
+            if name.startswith("bn.")
+        }
+        twin.load_state_dict(ours.state_dict() | fresh, assign=True)
     return twin
 
 

@@ -13,8 +13,7 @@ from fictile.autoencoder import KLSpec
 from fictile.checkpoint import Weights
 from fictile.checkpoint.header import TensorInfo
 from fictile.checkpoint.keys import Convention, inverse, ldm_kl, ldm_unet, open_clip, plain, write_as
-from fictile.checkpoint.parts import tensor_shapes
-from fictile.checkpoint.shapes import Spec
+from fictile.checkpoint.shapes import Spec, tensor_shapes
 from fictile.denoiser import UNetSpec
 from fictile.text import CLIP_L, OPENCLIP_G, OPENCLIP_H, TextSpec
 

@@ -214,11 +214,11 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another spec": (
         lambda path: edit(path, lambda about: about["spec"].update(layers=2)),
-        r"does not fit its spec: it lacks down_blocks\.0\.resnets\.1\..* and \d+ more;",
+        r"lacks 96 of 304 tensors \(down_blocks\.0\.resnets\.1\..* and \d+ more\);",
     ),
     "another width": (
         lambda path: edit(path, lambda about: about["spec"].update(context_width=8)),
-        r"to_k\.weight is \(16, 16\), not \(16, 8\)",
+        r"to_k\.weight is \(16, 16\), but \(16, 8\) was expected",
     ),
 }
 

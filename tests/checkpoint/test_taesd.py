@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from fictile.autoencoder import KNOWN, AnyAutoencoder
-from fictile.checkpoint import assemble_autoencoder
+from fictile.checkpoint import open_autoencoder, read_autoencoder
 from fictile.errors import RequestError
 from fictile.fidelity import psnr
 from fictile.latent import SPACES
@@ -27,13 +27,9 @@ EXPECTED = {"brushes": 27.42, "dandelions": 34.50, "dogs": 35.63, "fig": 29.16, 
 
 
 def opened(name: str) -> AnyAutoencoder:
-    tensors: dict[str, Tensor] = {}
-    for half in ("encoder", "decoder"):
-        path = WEIGHTS / f"{name}_{half}.pth"
-        if path.exists():
-            weights = torch.load(path, weights_only=True)
-            tensors |= {f"taesd_{half}.{key}": value for key, value in weights.items()}
-    return assemble_autoencoder(KNOWN[name], tensors, tensors.__getitem__, where=f"{name}.pth")
+    """The published one of this name; of two files where both are there."""
+    found = open_autoencoder(WEIGHTS / f"{name}_encoder.pth")
+    return read_autoencoder(found, space=KNOWN[name].space)
 
 
 def photograph(name: str) -> Tensor:

@@ -12,7 +12,7 @@ from fictile.autoencoder.comfy import COMFY_SUFFIX, read_comfy_latent, write_com
 from fictile.autoencoder.dc import DC
 from fictile.autoencoder.hashing import encoder_hash
 from fictile.autoencoder.kl import KL
-from fictile.autoencoder.known import FLUX1, FLUX2, KNOWN, SANA, SD1, SD3, SDXL, WAN21, Known
+from fictile.autoencoder.known import FLUX1, FLUX2, KNOWN, SANA, SD1, SD3, SDXL, WAN21, Known, published
 from fictile.autoencoder.network import KINDS, Network, kind_of, make_network
 from fictile.autoencoder.normalisation import Normalisation
 from fictile.autoencoder.precision import LADDER, PrecisionLadder, PrecisionMemory
@@ -55,6 +55,7 @@ __all__ = [
     "encoder_hash",
     "kind_of",
     "make_network",
+    "published",
     "read_comfy_latent",
     "write_comfy_latent",
     "write_latent",

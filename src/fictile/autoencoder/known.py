@@ -1,7 +1,7 @@
 """The autoencoders people already own, each as data: its network, and how its latents are normalised."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fictile.autoencoder.normalisation import Normalisation
 from fictile.autoencoder.spec import DCSpec, KLSpec, Spec, TinySpec, WanSpec
@@ -143,3 +143,9 @@ KNOWN: Mapping[str, Known] = {
     entry.name: entry
     for entry in (SD1, SDXL, PLAYGROUND_25, SD3, FLUX1, FLUX2, FLUX2_SMALL_DECODER, WAN21, SANA, *DEEP, *TINY)
 }
+
+
+def published(spec: Spec) -> tuple[Known, ...]:
+    """The published autoencoders of this network; of half a tiny one, those that it can be half of."""
+    whole = replace(spec, encodes=True, decodes=True) if isinstance(spec, TinySpec) else spec
+    return tuple(entry for entry in KNOWN.values() if entry.spec == whole)

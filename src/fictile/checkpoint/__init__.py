@@ -1,6 +1,7 @@
 """Weights on disk, and the networks they belong to."""
 
 from fictile.checkpoint.assemble import assemble_autoencoder
+from fictile.checkpoint.autoencoders import open_autoencoder, read_autoencoder
 from fictile.checkpoint.checkpoint import (
     Checkpoint,
     LoadedCheckpoint,
@@ -48,9 +49,11 @@ __all__ = [
     "load_published",
     "load_text",
     "load_unet",
+    "open_autoencoder",
     "open_checkpoint",
     "open_model",
     "open_weights",
+    "read_autoencoder",
     "save_autoencoder",
     "save_model",
     "save_text",

@@ -6,25 +6,41 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 
-from fictile.autoencoder import KL, KNOWN, KLAutoencoder, KLSpec, Normalisation
+from fictile.autoencoder import (
+    DC,
+    KL,
+    KNOWN,
+    AnyAutoencoder,
+    Known,
+    Normalisation,
+    NormalisedAutoencoder,
+    Tiny,
+    Wan,
+    published,
+)
+from fictile.autoencoder import Network as AutoencoderNetwork
+from fictile.autoencoder import Spec as AutoencoderSpec
+from fictile.checkpoint.assemble import STATISTICS, batch_norm
 from fictile.checkpoint.families import SPACES
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.hub import resolve
 from fictile.checkpoint.identify import Identity, Parts, averaged, identified, own_words
-from fictile.checkpoint.parts import Network, Role
+from fictile.checkpoint.parts import Role
 from fictile.checkpoint.pipeline import is_pipeline, open_pipeline
 from fictile.checkpoint.read import open_weights
+from fictile.checkpoint.shapes import Network
 from fictile.denoiser import UNet
 from fictile.errors import RequestError
 from fictile.latent import LatentSpace
 from fictile.schedule import DDPM
 from fictile.text import TextTransformer
 
-N = TypeVar("N", UNet, KL, TextTransformer)
+N = TypeVar("N", bound=Network)
+Told = Literal["metadata", "bundle"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +56,13 @@ class Checkpoint:
     schedule: DDPM = field(default_factory=DDPM)  # the noise it was trained on
     normalisation: Normalisation | None = None  # of the bundled autoencoder, where it is known
     space: LatentSpace | None = None  # of its latents, where it is known
+    told: Told | None = None  # who says the space: the autoencoder's own file, or the denoiser that it came with
+
+    @property
+    def candidates(self) -> tuple[Known, ...]:
+        """The published autoencoders that the one in it can be, by the sizes of its network."""
+        vae = self.parts.get("vae")
+        return published(vae.spec) if vae and isinstance(vae.spec, AutoencoderSpec) else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +75,13 @@ class LoadedCheckpoint:
     identity: Identity
     schedule: DDPM
     unet: UNet | None
-    vae: KL | None
+    vae: AutoencoderNetwork | None
     text_encoder: TextTransformer | None
     text_encoder_2: TextTransformer | None
     normalisation: Normalisation | None  # of `vae`, where it is known
     space: LatentSpace | None
 
-    def autoencoder(self, name: str, content_hash: str | None = None) -> KLAutoencoder:
+    def autoencoder(self, name: str, content_hash: str | None = None) -> AnyAutoencoder:
         """The bundled network as an autoencoder. Raises RequestError where there is none, or its units are unknown."""
         if self.vae is None:
             raise RequestError(f"{name} has no autoencoder in it; give one that belongs to it.")
@@ -67,7 +90,7 @@ class LoadedCheckpoint:
                 f"{name} does not say which latent space it has, and files of {self.vae.spec.channels} channels can be "
                 "of several; give the model that it belongs to."
             )
-        return KLAutoencoder(self.vae, self.normalisation, name, self.space, content_hash=content_hash)
+        return NormalisedAutoencoder(self.vae, self.normalisation, name, self.space, content_hash=content_hash)
 
 
 def open_checkpoint(name: str | PathLike[str], *, variant: str | None = None, ema: bool = False) -> Checkpoint:
@@ -94,7 +117,7 @@ def open_checkpoint(name: str | PathLike[str], *, variant: str | None = None, em
     if isinstance(words.get("schedule"), dict):
         schedule = from_json(DDPM, words["schedule"], f"the noise schedule in {path}")
         identity = replace(identity, zero_terminal_snr=schedule.zero_terminal_snr)
-    normalisation, space = _units(identity, parts, words, str(path))
+    normalisation, space, told = _units(identity, parts, words, str(path))
     return Checkpoint(
         path=path,
         identity=identity,
@@ -105,6 +128,7 @@ def open_checkpoint(name: str | PathLike[str], *, variant: str | None = None, em
         schedule=schedule,
         normalisation=normalisation,
         space=space,
+        told=told,
     )
 
 
@@ -134,7 +158,7 @@ def load_checkpoint(
         identity=identity,
         schedule=checkpoint.schedule,
         unet=_as(networks, "unet", UNet),
-        vae=_as(networks, "vae", KL),
+        vae=_autoencoder(networks.get("vae")),
         text_encoder=_as(networks, "text_encoder", TextTransformer),
         text_encoder_2=_as(networks, "text_encoder_2", TextTransformer),
         normalisation=checkpoint.normalisation,
@@ -151,7 +175,7 @@ def _folder(path: Path, variant: str | None, ema: bool) -> Checkpoint:
     words = own_words(parts["vae"].weights.metadata) if "vae" in parts else {}
     if normalisation:  # what the folder says goes before what a weight file in it does
         words = {**words, "normalisation": asdict(normalisation)}
-    normalisation, space = _units(identity, parts, words, str(path))
+    normalisation, space, told = _units(identity, parts, words, str(path))
     return Checkpoint(
         path=path,
         identity=replace(identity, zero_terminal_snr=schedule.zero_terminal_snr),
@@ -162,24 +186,44 @@ def _folder(path: Path, variant: str | None, ema: bool) -> Checkpoint:
         schedule=schedule,
         normalisation=normalisation,
         space=space,
+        told=told,
     )
 
 
 def _units(
     identity: Identity, parts: Parts, words: Mapping[str, Any], where: str
-) -> tuple[Normalisation | None, LatentSpace | None]:
-    """The units of the bundled autoencoder: what the file says; else those of the denoiser that it is bundled with."""
+) -> tuple[Normalisation | None, LatentSpace | None, Told | None]:
+    """The units of the bundled autoencoder, and who says its space: the file itself; else the denoiser that it is
+    bundled with; else nobody, and the units are those that all published ones of this network have in common, if any.
+    """
     vae = parts.get("vae")
-    if vae is None or not isinstance(vae.spec, KLSpec):
-        return None, None
-    known = KNOWN.get(SPACES.get(identity.family, "")) if identity.family else None
-    fits = known and (known.space.channels, known.space.factor) == (vae.spec.channels, vae.spec.factor)
-    if "normalisation" not in words:
-        return (known.normalisation, known.space) if known and fits else (None, None)
-    normalisation = from_json(Normalisation, words["normalisation"], f"the normalisation in {where}")
+    if vae is None or not isinstance(vae.spec, AutoencoderSpec):
+        return None, None, None
+    normalisation = None
+    if "normalisation" in words:
+        normalisation = from_json(Normalisation, words["normalisation"], f"the normalisation in {where}")
+    elif all(name in vae.weights for name in STATISTICS):
+        normalisation = batch_norm(vae.weights)
     if words.get("space"):
-        return normalisation, from_json(LatentSpace, words["space"], f"the latent space in {where}")
-    return normalisation, known.space if known and fits and known.normalisation == normalisation else None
+        return normalisation, from_json(LatentSpace, words["space"], f"the latent space in {where}"), "metadata"
+    known = KNOWN.get(SPACES.get(identity.family, "")) if identity.family else None
+    if known and (own := _spoken(vae.spec, known, normalisation)):
+        return own, known.space, "bundle"
+    common = {candidate.normalisation for candidate in published(vae.spec)}
+    return normalisation or (common.pop() if len(common) == 1 else None), None, None
+
+
+def _spoken(spec: AutoencoderSpec, known: Known, said: Normalisation | None) -> Normalisation | None:
+    """The units in which a network of this spec speaks the known one's space; None where it cannot, or says others."""
+    own = known.normalisation or said
+    if own is None or said not in (None, own):
+        return None
+    fits = (own.raw_channels, spec.factor * own.patch) == (spec.channels, known.space.factor)
+    return own if fits else None
+
+
+def _autoencoder(network: Network | None) -> AutoencoderNetwork | None:
+    return cast(AutoencoderNetwork, network) if isinstance(network, KL | DC | Wan | Tiny) else None
 
 
 def _as(networks: Mapping[Role, Network], role: Role, kind: type[N]) -> N | None:

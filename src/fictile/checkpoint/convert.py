@@ -12,7 +12,7 @@ from shutil import copytree, rmtree
 import torch
 
 from fictile.checkpoint.checkpoint import Checkpoint
-from fictile.checkpoint.diffusers import write_config
+from fictile.checkpoint.config_file import write_config
 from fictile.checkpoint.families import FAMILIES, Family, FamilyFacts
 from fictile.checkpoint.header import DTYPES
 from fictile.checkpoint.hub import INDEX

@@ -5,7 +5,6 @@ and one shift for all channels, Fictile one of each per channel. On export it mo
 latent. An exported weight file also says what it is, as Fictile's own do, and so keeps its name and its latent space.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
@@ -15,26 +14,27 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from fictile.autoencoder import KL, AnyAutoencoder, KLAutoencoder, KLSpec, Normalisation, as_kl
+from fictile.autoencoder import KL, AnyAutoencoder, KLAutoencoder, Network, Normalisation, NormalisedAutoencoder, as_kl
+from fictile.checkpoint.assemble import batch_norm
+from fictile.checkpoint.autoencoder_configs import CLASSES, autoencoder_config, autoencoder_part, normalisation_in
+from fictile.checkpoint.autoencoder_configs import KL as KL_CLASS
+from fictile.checkpoint.config_file import CONFIG, STEM, WEIGHTS, check_fixed, read_config, write_config
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.identify import own_words
 from fictile.checkpoint.native import save_autoencoder, save_unet
 from fictile.checkpoint.parts import Part
 from fictile.checkpoint.read import find_weights
-from fictile.checkpoint.shapes import kl_in, unet_in
+from fictile.checkpoint.shapes import unet_in
 from fictile.denoiser import UNet, UNetSpec
 from fictile.errors import RequestError
-from fictile.files import made_folder, written_whole
+from fictile.files import made_folder
 from fictile.latent import LatentSpace
 
-STEM = "diffusion_pytorch_model"
-CONFIG, WEIGHTS = "config.json", f"{STEM}.safetensors"
 MID_BLOCK, MID_BLOCK_ALONE = "UNetMidBlock2DCrossAttn", "UNetMidBlock2D"
-AUTOENCODER, UNET = "AutoencoderKL", "UNet2DConditionModel"  # `_class_name` in config.json
+UNET = "UNet2DConditionModel"  # `_class_name` in config.json
 
-# What our networks are, where diffusers lets one choose. All of it is also diffusers' default.
-_AUTOENCODER_FIXED: Mapping[str, object] = {"in_channels": 3, "out_channels": 3, "act_fn": "silu"}
+# What our U-Net is, where diffusers lets one choose. All of it is also diffusers' default.
 _UNET_FIXED: Mapping[str, object] = {
     "act_fn": "silu",
     "attention_type": "default",
@@ -76,7 +76,7 @@ def export_diffusers_autoencoder(
     if autoencoder.normalisation.patch > 1 or spec.decoder_widths not in (None, spec.widths):
         raise RequestError(
             f"{autoencoder.name} folds its latents or has a decoder of other widths than its encoder, and diffusers' "
-            f"{AUTOENCODER} has neither; keep it as a file of Fictile's own."
+            f"{KL_CLASS} has neither; keep it as a file of Fictile's own."
         )
     if spec.stem > 1:
         raise RequestError(
@@ -86,28 +86,6 @@ def export_diffusers_autoencoder(
     path = made_folder(folder)
     save_autoencoder(fold_normalisation(autoencoder), path / WEIGHTS, dtype)
     write_config(path, autoencoder_config(replace(spec, quant=True), Normalisation.identity(spec.channels)))
-
-
-def autoencoder_config(spec: KLSpec, normalisation: Normalisation, *, upcast: bool = False) -> dict[str, object]:
-    """config.json of an `AutoencoderKL`; `upcast` says that it overflows in float16."""
-    same = len(set(normalisation.scale)) == len(set(normalisation.shift)) == 1
-    return {
-        "_class_name": AUTOENCODER,
-        **_AUTOENCODER_FIXED,
-        **_autoencoder_blocks(spec),
-        "block_out_channels": spec.widths,
-        "layers_per_block": spec.layers,
-        "latent_channels": spec.channels,
-        "norm_num_groups": spec.groups,
-        "mid_block_add_attention": spec.mid_attention,
-        "use_quant_conv": spec.quant,
-        "use_post_quant_conv": spec.quant,
-        "scaling_factor": normalisation.scale[0] if same else 1.0,
-        "shift_factor": normalisation.shift[0] if same else 0.0,
-        "latents_mean": None if same else normalisation.shift,
-        "latents_std": None if same else tuple(1 / scale for scale in normalisation.scale),
-        "force_upcast": upcast,
-    }
 
 
 def export_diffusers_unet(network: UNet, folder: str | PathLike[str], dtype: torch.dtype = torch.float32) -> None:
@@ -148,43 +126,26 @@ def unet_config(spec: UNetSpec) -> dict[str, object]:
     }
 
 
-def load_diffusers_autoencoder(folder: str | PathLike[str]) -> KLAutoencoder:
-    """Read a diffusers `AutoencoderKL` folder, in float32. Its normalisation is what config.json says; its name and
-    space are its own when Fictile exported it, else the folder's name and a hash.
+def load_diffusers_autoencoder(folder: str | PathLike[str]) -> AnyAutoencoder:
+    """Read a folder of any of diffusers' autoencoders that Fictile has, in float32. Its normalisation is what
+    config.json says; its name and space are its own when Fictile exported it, else the folder's name and a hash.
 
     Raises RequestError when the folder holds something else or a variant that Fictile does not have.
     """
     folder = Path(folder)
-    config = read_config(folder, AUTOENCODER)
+    config = read_config(folder)
+    if config["_class_name"] not in CLASSES:
+        known = ", ".join(CLASSES)
+        raise RequestError(f"{folder} holds diffusers' {config['_class_name']}; give the folder of one of {known}.")
     part = autoencoder_part(folder, config)
     about = own_words(part.weights.metadata)
-    return KLAutoencoder(
-        cast(KL, part.build(torch.float32)),
-        normalisation_in(config, folder),
+    return NormalisedAutoencoder(
+        cast(Network, part.build(torch.float32)),
+        normalisation_in(config, folder) or batch_norm(part.weights),
         name=str(about.get("name", folder.resolve().name)),
         space=from_json(LatentSpace, about["space"], f"the latent space in {folder / WEIGHTS}") if about else None,
         content_hash=content_hash(part.weights.path),
     )
-
-
-def autoencoder_part(folder: Path, config: Mapping[str, Any], variant: str | None = None) -> Part:
-    """The autoencoder of a folder as its configuration describes it; nothing is loaded.
-
-    Raises RequestError when the weights are missing, or it is a variant that Fictile does not have.
-    """
-    fields = {
-        "widths": config.get("block_out_channels", [64]),
-        "layers": config.get("layers_per_block", 1),
-        "channels": config.get("latent_channels", 4),
-        "groups": config.get("norm_num_groups", 32),
-        "quant": config.get("use_quant_conv", True),
-        "mid_attention": config.get("mid_block_add_attention", True),
-    }
-    spec = from_json(KLSpec, fields, str(folder / CONFIG))
-    _check_fixed(config, {**_AUTOENCODER_FIXED, **_autoencoder_blocks(spec), "use_post_quant_conv": spec.quant}, folder)
-    weights = find_weights(folder, STEM, variant)
-    found = kl_in(weights)
-    return Part(role="vae", spec=spec, naming=found[1] if found else "diffusers", weights=weights)
 
 
 def load_diffusers_unet(folder: str | PathLike[str]) -> UNet:
@@ -201,7 +162,7 @@ def unet_part(folder: Path, config: Mapping[str, Any], variant: str | None = Non
 
     Raises RequestError when the weights are missing, or it is a variant that Fictile does not have.
     """
-    _check_fixed(config, _UNET_FIXED, folder)
+    check_fixed(config, _UNET_FIXED, folder)
     types = _listed(config, "down_block_types", ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"])
     depths = _per_level(config.get("transformer_layers_per_block", 1), len(types))
     fields = {
@@ -218,11 +179,11 @@ def unet_part(folder: Path, config: Mapping[str, Any], variant: str | None = Non
         "groups": config.get("norm_num_groups", 32),
     }
     if config.get("addition_embed_type") is not None:
-        _check_fixed(config, {"addition_embed_type": "text_time"}, folder)
+        check_fixed(config, {"addition_embed_type": "text_time"}, folder)
         fields["added_time_width"] = config.get("addition_time_embed_dim")
         fields["added_width"] = config.get("projection_class_embeddings_input_dim")
     spec = from_json(UNetSpec, fields, str(folder / CONFIG))
-    _check_fixed(config, _unet_blocks(spec), folder)
+    check_fixed(config, _unet_blocks(spec), folder)
     weights = find_weights(folder, STEM, variant)
     found = unet_in(weights)
     return Part(role="unet", spec=spec, naming=found[1] if found else "diffusers", weights=weights)
@@ -259,35 +220,6 @@ def _pointwise(state: Mapping[str, Tensor], name: str, channels: int) -> tuple[T
 
 def _as_convolution(name: str, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
     return {f"{name}.weight": weight.float()[:, :, None, None], f"{name}.bias": bias.float()}
-
-
-def read_config(folder: Path, class_name: str | None = None) -> dict[str, Any]:
-    """config.json of a diffusers folder; RequestError when it is missing, damaged or not of the class asked for."""
-    path = folder / CONFIG
-    if not path.is_file():
-        raise RequestError(f"{folder} has no {CONFIG}, so it is no diffusers folder; give one that has.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        found = config["_class_name"]
-    except (OSError, ValueError, TypeError, LookupError, RecursionError):
-        raise RequestError(f"{path} is no configuration of a diffusers model; copy the folder again.") from None
-    if class_name is not None and found != class_name:
-        raise RequestError(f"{folder} holds diffusers' {found}, but {class_name} was expected; give that folder.")
-    return cast(dict[str, Any], config)
-
-
-def _check_fixed(config: Mapping[str, Any], fixed: Mapping[str, object], folder: Path) -> None:
-    for name, value in fixed.items():
-        if config.get(name, value) != value:
-            raise RequestError(
-                f"{folder / CONFIG} has {name} {config[name]!r}, but Fictile knows this network only with {value!r}; "
-                "give another model."
-            )
-
-
-def _autoencoder_blocks(spec: KLSpec) -> dict[str, object]:
-    levels = len(spec.widths)
-    return {"down_block_types": ["DownEncoderBlock2D"] * levels, "up_block_types": ["UpDecoderBlock2D"] * levels}
 
 
 def _unet_blocks(spec: UNetSpec) -> dict[str, object]:
@@ -335,25 +267,3 @@ def _listed(config: Mapping[str, Any], name: str, default: list[str]) -> list[An
 def _per_level(value: Any, levels: int) -> list[Any]:
     """diffusers writes one number for all levels, or a list."""
     return list(value) if isinstance(value, list) else [value] * levels
-
-
-def normalisation_in(config: Mapping[str, Any], folder: Path) -> Normalisation:
-    """What an autoencoder's configuration says of it, which diffusers applies outside of the autoencoder:
-    (raw - shift_factor) * scaling_factor; with latents_mean and latents_std, (raw - mean) * scaling_factor / std.
-    """
-    channels = config.get("latent_channels", 4)
-    scale = config.get("scaling_factor") or 1.0
-    mean = config.get("latents_mean") or [config.get("shift_factor") or 0.0] * channels
-    std = config.get("latents_std") or [1.0] * channels
-    try:
-        return Normalisation(tuple(scale / deviation for deviation in std), tuple(map(float, mean)))
-    except (ArithmeticError, TypeError, ValueError):
-        raise RequestError(
-            f"{folder / CONFIG} has a normalisation that is not made of numbers; copy it again."
-        ) from None
-
-
-def write_config(folder: Path, config: Mapping[str, object]) -> None:
-    """Write config.json, whole or not at all."""
-    with written_whole(folder / CONFIG) as temporary:
-        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -143,6 +143,10 @@ _OTHER_SPACES: Mapping[Family, str] = {
     "hunyuan-dit": "sdxl",
     "pixart": "sdxl",
     "svd": "sd1",
+    "flux2": "flux2",
+    "wan": "wan21",
+    "qwen-image": "wan21",
+    "sana": "sana",
 }
 SPACES: Mapping[Family, str] = {**_OTHER_SPACES, **{family: facts.space for family, facts in FAMILIES.items()}}
 

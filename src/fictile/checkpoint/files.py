@@ -59,6 +59,11 @@ def first_bytes(path: Path) -> bytes:
         raise RequestError(f"{path} cannot be read ({error.strerror}); check its permissions.") from None
 
 
+def joined_hash(hashes: list[str]) -> str:
+    """One hash for several; that of a single one is itself."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
 def content_hash(path: str | PathLike[str]) -> str:
     """SHA-256 of the file's bytes, as 64 hexadecimal digits. Raises RequestError when it cannot be read."""
     first_bytes(Path(path))

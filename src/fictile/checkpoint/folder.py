@@ -10,7 +10,7 @@ README.md            the model card, for people
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -37,6 +37,7 @@ from fictile.schedule import DDPM, Cosine, Flow, Prediction, schedule_from_json,
 from fictile.text import TextConditioner, TextEncoder, Tokenizer
 
 VERSION = 1  # of model.json
+BUNDLED = "the model's own"
 MODEL, VAE, UNET, TEXT, TOKENIZER, CARD = (
     "model.json", "vae.safetensors", "unet.safetensors", "text.safetensors", "tokenizer.json", "README.md"
 )  # fmt: skip
@@ -67,7 +68,8 @@ class Hashes:
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What a model is put together from. `hashes` is None for one that never was a file.
+    """What a model is put together from. `hashes` is None for one that never was a file. `vae_origin` says for people
+    which autoencoder it has and why; `vae_forced`, that it was taken although it is of another space.
 
     Raises SpaceMismatch when the autoencoder and the denoiser live in different spaces, RequestError when the text
     encoder does not fit the denoiser.
@@ -79,6 +81,8 @@ class Parts:
     denoiser: Denoiser
     defaults: Defaults
     hashes: Hashes | None = None
+    vae_origin: str = BUNDLED
+    vae_forced: bool = False
 
     def __post_init__(self) -> None:
         _check_spaces(self.name, self.autoencoder.space, self.denoiser.space)
@@ -152,17 +156,17 @@ def save_model(
             temporary.write_text(text, encoding="utf-8")
 
 
-def load_model(folder: str | PathLike[str]) -> Parts:
-    """Read a model folder, in float32 on the CPU.
+def load_model(folder: str | PathLike[str], autoencoder: AnyAutoencoder | None = None) -> Parts:
+    """Read a model folder, in float32 on the CPU; an `autoencoder` takes the place of its own.
 
     Raises RequestError when a file is missing, damaged or of another kind, SpaceMismatch when a file has been swapped
     for one of another latent space.
     """
     folder = Path(folder)
     about = read_model_file(folder)
-    autoencoder = load_autoencoder(folder / VAE)
+    autoencoder, hashes = autoencoder or load_autoencoder(folder / VAE), hash_parts(folder)
     _check_spaces(f"{folder / VAE} and {MODEL}", autoencoder.space, about.space)
-    trained_on = read_about(folder / UNET, "denoiser")[0].get("space")
+    trained_on = read_about(folder / UNET, "denoiser").get("space")
     if trained_on is not None:
         space = from_json(LatentSpace, trained_on, f"the latent space in {folder / UNET}")
         _check_spaces(f"{folder / VAE} and {UNET}", autoencoder.space, space)
@@ -172,7 +176,7 @@ def load_model(folder: str | PathLike[str]) -> Parts:
         text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT)),
         denoiser=Denoiser(load_unet(folder / UNET), schedule_from_json(about.schedule), about.prediction, about.space),
         defaults=about.defaults,
-        hashes=hash_parts(folder),
+        hashes=replace(hashes, vae=autoencoder.content_hash or hashes.vae),
     )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from fictile.autoencoder import KLSpec
+from fictile.autoencoder import KINDS, DCSpec, KLSpec, TinySpec, WanSpec
+from fictile.autoencoder import Spec as AutoencoderSpec
 from fictile.checkpoint.families import (
     CLASSES,
     EMA_PREFIX,
@@ -30,7 +31,8 @@ from fictile.checkpoint.native import KEY
 from fictile.checkpoint.other_kinds import CONTROLNET, LORA, OtherKind, adapted_family, other_kind
 from fictile.checkpoint.parts import BESIDE, Part, Role
 from fictile.checkpoint.prediction import Predicts, predicts
-from fictile.checkpoint.shapes import Spec, kl_in, text_in, unet_in
+from fictile.checkpoint.released import released_in
+from fictile.checkpoint.shapes import Naming, Spec, kl_in, text_in, unet_in
 from fictile.checkpoint.weights import Weights
 from fictile.denoiser import UNetSpec
 from fictile.text import TextSpec
@@ -184,7 +186,7 @@ def _parts(weights: Weights) -> dict[Role, Part]:
             found["unet"] = Part(role="unet", spec=spec, naming=naming, weights=inner, prefix=prefix)
     for prefix in VAE_PREFIXES:
         inner = weights.under(prefix)
-        if "vae" not in found and (vae := kl_in(inner)):
+        if "vae" not in found and (vae := _autoencoder(inner, prefix)):
             spec, naming = vae
             found["vae"] = Part(role="vae", spec=spec, naming=naming, weights=inner, prefix=prefix)
     texts: list[Part] = []
@@ -200,6 +202,15 @@ def _parts(weights: Weights) -> dict[Role, Part]:
     found.update({part.role: part for part in texts})
     words = own_words(weights.metadata)
     return {role: replace(part, spec=_own_spec(part.spec, words, role, weights)) for role, part in found.items()}
+
+
+def _autoencoder(weights: Weights, prefix: str) -> tuple[AutoencoderSpec, Naming] | None:
+    """An autoencoder of any kind; of a file of ours that holds nothing else, the one that it says it holds."""
+    words = own_words(weights.metadata)
+    kind = KINDS.get(str(words.get("network", "kl")))
+    if words.get("kind") == "autoencoder" and not prefix and kind:
+        return from_json(kind, words.get("spec"), f"the spec in {weights.path}"), "diffusers"
+    return kl_in(weights) or released_in(weights)
 
 
 def _as_read_by_sd2(spec: TextSpec) -> TextSpec:
@@ -259,7 +270,7 @@ def _mixed(weights: Weights, parts: Parts) -> list[str]:
             f"{weights.path} mixes families: its U-Net reads {read} features per token, but its text encoder makes "
             f"{made}; get the parts of one model."
         )
-    if vae and isinstance(vae.spec, KLSpec) and vae.spec.channels != unet.spec.out_channels:
+    if vae and isinstance(vae.spec, AutoencoderSpec) and vae.spec.channels != unet.spec.out_channels:
         problems.append(
             f"{weights.path} mixes families: its U-Net works on latents of {unet.spec.out_channels} channels, but its "
             f"autoencoder makes {vae.spec.channels}; get the parts of one model."
@@ -286,7 +297,8 @@ def _resolution(metadata: Mapping[str, str], family: Family | None, answer: Pred
 
 def _title(kind: str, family: Family | None, variant: Variant | None, parts: Parts) -> str:
     if family is None:
-        return {"autoencoder": "a KL autoencoder", "text encoder": f"a {next(iter(parts.values())).label}"}[kind]
+        part = next(iter(parts.values()))
+        return _AUTOENCODERS[type(part.spec)] if kind == "autoencoder" else f"a {part.label}"
     what = {
         None: "", "base": "", "inpaint": " for inpainting", "depth": " guided by depth", "upscale": " for enlarging",
         "instruct-pix2pix": " that follows instructions (InstructPix2Pix)", "unclip": " for image variations (unCLIP)",
@@ -328,6 +340,12 @@ def averaged(parts: Parts, weights: Weights) -> dict[Role, Part]:
     return {**parts, "unet": replace(unet, weights=weights.under(EMA_PREFIX), prefix=EMA_PREFIX, ema=True)}
 
 
+_AUTOENCODERS: Mapping[type, str] = {
+    KLSpec: "a KL autoencoder",
+    DCSpec: "a deep-compression autoencoder (DC-AE)",
+    WanSpec: "a causal video autoencoder (Wan, Qwen-Image)",
+    TinySpec: "a tiny autoencoder",
+}
 _KINDS: Mapping[Role, str] = {
     "unet": "denoiser",
     "vae": "autoencoder",

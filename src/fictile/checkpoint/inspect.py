@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fictile.checkpoint.checkpoint import Checkpoint, open_checkpoint
-from fictile.checkpoint.diffusers import CONFIG
+from fictile.checkpoint.config_file import CONFIG
 from fictile.checkpoint.files import FileKind, content_hash, recognise
 from fictile.checkpoint.folder import MODEL, TEXT, UNET, VAE, hash_parts, read_model_file
 from fictile.checkpoint.header import Header, read_header

@@ -84,6 +84,13 @@ def ldm_kl(spec: KLSpec) -> Convention:
     return convention
 
 
+def nested_kl(spec: KLSpec) -> Convention:
+    """FLUX.2's (flux2/autoencoder.py): LDM's names, with each 1x1 convolution inside of its half."""
+    plainly = ldm_kl(spec)
+
+    return lambda name: plainly(re.sub(r"^(post_)?quant_conv\.", lambda match: _NESTED[match[0]], name))
+
+
 def old_kl(name: str) -> Take:
     """diffusers' names before 0.15: attention with the words of its paper."""
     for new, old in _OLD_ATTENTION.items():
@@ -170,6 +177,7 @@ def _ldm_level(kind: str, index: str, rest: str) -> str:
     return f"block.{index}.{_ldm_shortcut(rest)}" if kind == "resnets" else f"{kind.removesuffix('rs')}.{rest}"
 
 
+_NESTED: Mapping[str, str] = {"quant_conv.": "encoder.quant_conv.", "post_quant_conv.": "decoder.post_quant_conv."}
 _LDM_RESNET: Mapping[str, str] = {
     "norm1": "in_layers.0",
     "conv1": "in_layers.2",

@@ -6,28 +6,23 @@ float32 in memory.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import save_file
+from torch import Tensor
 
-from fictile.autoencoder import (
-    KINDS,
-    AnyAutoencoder,
-    Network,
-    Normalisation,
-    NormalisedAutoencoder,
-    kind_of,
-    make_network,
-)
-from fictile.checkpoint.fields import few, from_json
+from fictile.autoencoder import KINDS, AnyAutoencoder, Normalisation, NormalisedAutoencoder, kind_of
+from fictile.autoencoder import Network as AutoencoderNetwork
+from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.files import content_hash
 from fictile.checkpoint.header import Header, read_header
+from fictile.checkpoint.parts import Part, Role
+from fictile.checkpoint.read import open_weights
+from fictile.checkpoint.shapes import Network, Spec
 from fictile.denoiser import UNet, UNetSpec
 from fictile.errors import RequestError
 from fictile.files import written_whole
@@ -38,8 +33,7 @@ VERSION = 1  # of the format
 KEY = "fictile"  # of the metadata; latents use it too
 
 Kind = Literal["autoencoder", "denoiser", "text", "latent"]
-Built = TypeVar("Built", bound=nn.Module)
-Spec = TypeVar("Spec")
+S = TypeVar("S")
 FilePath = str | PathLike[str]
 
 
@@ -62,16 +56,15 @@ def load_autoencoder(path: FilePath) -> AnyAutoencoder:
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
-    about, header = read_about(path, "autoencoder")
+    about = read_about(path, "autoencoder")
     kind = KINDS.get(str(about.get("network", "kl")))  # files of version 0.1 are all of that kind, and do not say so
     if kind is None:
         raise RequestError(
             f"{path} holds an autoencoder of kind {about['network']!r}, which this version of Fictile does not know; "
             "open it with a newer one."
         )
-    network: Network = build(lambda: make_network(spec_in(about, kind, path)), header, path)
     return NormalisedAutoencoder(
-        network,
+        cast(AutoencoderNetwork, _build("vae", spec_in(about, kind, path), path)),
         from_json(Normalisation, about.get("normalisation"), f"the normalisation in {path}"),
         name=str(about.get("name")),
         space=from_json(LatentSpace, about.get("space"), f"the latent space in {path}"),
@@ -95,8 +88,7 @@ def load_unet(path: FilePath) -> UNet:
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
-    about, header = read_about(path, "denoiser")
-    return build(lambda: UNet(spec_in(about, UNetSpec, path)), header, path)
+    return cast(UNet, _build("unet", spec_in(read_about(path, "denoiser"), UNetSpec, path), path))
 
 
 def save_text(network: TextTransformer, path: FilePath, dtype: torch.dtype = torch.float16) -> None:
@@ -112,14 +104,13 @@ def load_text(path: FilePath) -> TextTransformer:
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
-    about, header = read_about(path, "text")
-    return build(lambda: TextTransformer(spec_in(about, TextSpec, path)), header, path)
+    return cast(TextTransformer, _build("text_encoder", spec_in(read_about(path, "text"), TextSpec, path), path))
 
 
 def write_native(
     path: FilePath,
     kind: Kind,
-    network: Network | UNet | TextTransformer,
+    network: Network,
     about: Mapping[str, object],
     dtype: torch.dtype,
 ) -> None:
@@ -133,8 +124,8 @@ def write_native(
         save_file(tensors, temporary, {KEY: json.dumps(description)})
 
 
-def read_about(path: FilePath, kind: Kind) -> tuple[dict[str, object], Header]:
-    """What the file says of itself, and its header; RequestError unless it is a native file of this kind."""
+def read_about(path: FilePath, kind: Kind) -> dict[str, object]:
+    """What the file says of itself; RequestError unless it is a native file of this kind."""
     header = read_header(path)
     about = parse_about(header, path)
     if about is None:
@@ -144,7 +135,7 @@ def read_about(path: FilePath, kind: Kind) -> tuple[dict[str, object], Header]:
         )
     if about["kind"] != kind:
         raise RequestError(f"{path} holds {_ARTICLES[about['kind']]}, but {_ARTICLES[kind]} was expected.")
-    return about, header
+    return about
 
 
 def parse_about(header: Header, path: FilePath) -> dict[str, Any] | None:
@@ -164,42 +155,14 @@ def parse_about(header: Header, path: FilePath) -> dict[str, Any] | None:
     return about
 
 
-def spec_in(about: Mapping[str, object], kind: type[Spec], path: FilePath) -> Spec:
+def spec_in(about: Mapping[str, object], kind: type[S], path: FilePath) -> S:
     """The network's spec out of the file's own description."""
     return from_json(kind, about.get("spec"), f"the spec in {path}")
 
 
-def build(make: Callable[[], Built], header: Header, path: FilePath) -> Built:
-    """The network with the file's weights in float32; made without memory first, so that none is filled twice."""
-    try:
-        with torch.device("meta"):
-            network = make()
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise RequestError(f"The spec in {path} describes no network that can be built ({error}).") from None
-    _check_names(network, header, path)
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise RequestError(f"{path} cannot be read ({error}); copy or download it again.") from None
-    whole = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    network.load_state_dict(whole, assign=True)
-    return network.eval()
-
-
-def _check_names(network: nn.Module, header: Header, path: FilePath) -> None:
-    """Raises RequestError unless the file has exactly the network's tensors."""
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    missing = [name for name in expected if name not in header.tensors]
-    unexpected = [name for name in header.tensors if name not in expected]
-    if missing or unexpected:
-        problems = [f"{what} {few(names)}" for what, names in (("lacks", missing), ("has", unexpected)) if names]
-        raise RequestError(f"{path} does not fit its spec: it {' and '.join(problems)}; get an unchanged copy.")
-    for name, shape in expected.items():
-        if header.tensors[name].shape != shape:
-            raise RequestError(
-                f"{path} does not fit its spec: {name} is {header.tensors[name].shape}, not {shape}; "
-                "get an unchanged copy."
-            )
+def _build(role: Role, spec: Spec, path: FilePath) -> Network:
+    """The network with the file's weights in float32. Raises RequestError when they are not those of its spec."""
+    return Part(role=role, spec=spec, naming="diffusers", weights=open_weights(path)).build(torch.float32)
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -3,22 +3,23 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property
 from typing import Literal, TypeVar
 
 import torch
+from jaxtyping import Shaped
+from torch import Tensor
 
-from fictile.autoencoder import KL, KLSpec
+from fictile.checkpoint.autoencoder_names import our_names
 from fictile.checkpoint.fields import few
-from fictile.checkpoint.keys import Convention, Take, read_as, shape_in_file
-from fictile.checkpoint.shapes import Naming, Spec, convention
+from fictile.checkpoint.keys import Convention, Take, plain, read_as, shape_in_file
+from fictile.checkpoint.shapes import Naming, Network, Spec, convention, empty_network, tensor_shapes
 from fictile.checkpoint.weights import Weights
-from fictile.denoiser import UNet, UNetSpec
+from fictile.denoiser import UNetSpec
 from fictile.errors import RequestError
-from fictile.text import TextSpec, TextTransformer
+from fictile.text import TextSpec
 
 Role = Literal["unet", "vae", "text_encoder", "text_encoder_2"]  # diffusers' names of the folders
-Network = UNet | KL | TextTransformer
 T = TypeVar("T")
 
 NAMED = 5  # how many tensors a sentence names
@@ -32,10 +33,13 @@ BESIDE = frozenset((
     "edm_std", "denoiser.sigmas", "model_ema.decay", "model_ema.num_updates", "epoch", "global_step", "scaled_fp8",
 ))  # fmt: skip
 
-# Tensors that hold nothing a network needs: counters, CLIP's temperature and mask.
+# Tensors that hold nothing a network needs: counters, CLIP's temperature and mask; a latent's statistics, which are
+# read elsewhere; and ComfyUI's units of tiny autoencoders, whose latents are raw there and in model units here.
 _IGNORED = re.compile(
     r"(.*\.)?(position_ids|logit_scale|attn_mask|num_batches_tracked)|loss\..*|model_ema\..*|bn\.running_(mean|var)"
+    r"|vae_scale|vae_shift"
 )
+_COUNT = "num_batches_tracked"  # a batch norm's; it matters only to training, and some files leave it out
 # The last layer and the projection of Stable Diffusion 2's text encoder, which nothing reads.
 _UNREAD = re.compile(r"text_projection|transformer\.resblocks\.(?P<layer>\d+)\..*")
 
@@ -64,15 +68,17 @@ class Part:
         """How many numbers it has in the file."""
         return sum(info.count for info in self.weights.tensors.values())
 
-    @property
+    @cached_property
     def take(self) -> Convention:
         """From our names to those in the file."""
-        plain = convention(self.naming, self.spec)
-        return (lambda name: _averaged(plain(name))) if self.ema else plain
+        if self.naming == "released" and not isinstance(self.spec, UNetSpec | TextSpec):
+            return _released(our_names(self.spec, self.weights.tensors))
+        named = convention(self.naming, self.spec)
+        return (lambda name: _averaged(named(name))) if self.ema else named
 
     def empty(self) -> Network:
         """The network without memory. Raises RequestError for a spec that describes none."""
-        return self._made(_network)
+        return self._made(empty_network)
 
     def _made(self, make: Callable[[Spec], T]) -> T:
         try:
@@ -87,7 +93,7 @@ class Part:
         expected, take = self._made(tensor_shapes), self.take
         takes = {name: take(name) for name in expected}
         needed = {take.name for take in takes.values()}
-        missing = sorted(needed - self.weights.tensors.keys())
+        missing = sorted(name for name in needed - self.weights.tensors.keys() if not name.endswith(_COUNT))
         unexpected = (
             [] if self.ema else sorted(name for name in self.weights.tensors.keys() - needed if self.counts(name))
         )
@@ -96,8 +102,8 @@ class Part:
             what += [f"has {len(unexpected)} unexpected ones ({few(unexpected, NAMED)})"] if unexpected else []
             return f"The {self.label} in {self.weights.path} {' and '.join(what)}; get an unchanged copy."
         for name, shape in expected.items():
-            found = self.weights.tensors[takes[name].name].shape
-            if _squeezed(shape_in_file(takes[name], found)) != _squeezed(shape):
+            found = self.weights.shape(takes[name].name)
+            if found is not None and _squeezed(shape_in_file(takes[name], found)) != _squeezed(shape):
                 return (
                     f"The {self.label} in {self.weights.path} does not fit together: {takes[name].name} is {found}, "
                     f"but {shape} was expected; get an unchanged copy."
@@ -121,25 +127,25 @@ class Part:
         """
         if problem := self.problem():
             raise RequestError(problem)
-        network, take = self.empty(), self.take
-        shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-        network.load_state_dict(
-            {name: read_as(self.weights, take(name), shape, dtype) for name, shape in shapes.items()}, assign=True
-        )
+        network = self.empty()
+        network.load_state_dict({name: self.read(name, dtype) for name in network.state_dict()}, assign=True)
         return network.eval()
 
+    def read(self, name: str, dtype: torch.dtype) -> Shaped[Tensor, "..."]:
+        """One tensor of the network, in memory of its own; a count of batches, which only training reads, is 0."""
+        if name.endswith(_COUNT):
+            return torch.zeros((), dtype=torch.long)
+        return read_as(self.weights, self.take(name), tensor_shapes(self.spec)[name], dtype)
 
-@lru_cache(maxsize=32)  # a model is looked through when it is identified and again when it is loaded
-def tensor_shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
-    """The tensors of the network that a spec describes."""
-    return {name: tuple(tensor.shape) for name, tensor in _network(spec).state_dict().items()}
 
-
-def _network(spec: Spec) -> Network:
-    with torch.device("meta"):
-        if isinstance(spec, UNetSpec):
-            return UNet(spec)
-        return KL(spec) if isinstance(spec, KLSpec) else TextTransformer(spec)
+def _released(names: Mapping[str, tuple[str, ...]]) -> Convention:
+    """From our names to those of a file, where a table says the reverse."""
+    takes = {
+        name: Take(theirs, third=index if len(ours) > 1 else None)
+        for theirs, ours in names.items()
+        for index, name in enumerate(ours)
+    }
+    return lambda name: takes.get(name, plain(name))
 
 
 def _averaged(take: Take) -> Take:
@@ -148,4 +154,4 @@ def _averaged(take: Take) -> Take:
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Without the ones at the end that make a matrix a 1x1 convolution."""
-    return shape[:2] if shape[2:] == (1, 1) else shape
+    return shape[:2] if set(shape[2:]) == {1} else shape

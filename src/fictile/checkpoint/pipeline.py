@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from fictile.autoencoder import Normalisation
-from fictile.checkpoint.diffusers import (
-    AUTOENCODER,
-    CONFIG,
-    UNET,
+from fictile.checkpoint.assemble import batch_norm
+from fictile.checkpoint.autoencoder_configs import (
+    CLASSES,
     autoencoder_config,
     autoencoder_part,
     normalisation_in,
-    read_config,
-    unet_config,
-    unet_part,
 )
+from fictile.checkpoint.autoencoder_configs import KL as AUTOENCODER
+from fictile.checkpoint.config_file import CONFIG, read_config
+from fictile.checkpoint.diffusers import UNET, unet_config, unet_part
 from fictile.checkpoint.families import Family
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.hub import INDEX
@@ -65,9 +64,9 @@ def open_pipeline(folder: Path, variant: str | None = None) -> tuple[Identity, P
         name = str(config.get("_class_name") or (config.get("architectures") or ["nothing"])[0])
         if role == "unet" and name == UNET:
             parts[role] = unet_part(inner, read_config(inner), variant)
-        elif role == "vae" and name == AUTOENCODER:
+        elif role == "vae" and name in CLASSES:
             parts[role] = autoencoder_part(inner, read_config(inner), variant)
-            normalisation = normalisation_in(config, inner)
+            normalisation = normalisation_in(config, inner) or batch_norm(parts[role].weights)
         elif name in (TEXT, TEXT_PROJECTED) and role.startswith("text") and (index or role == "text_encoder"):
             parts[role] = text_part(inner, config, role, variant)
     named = str(index.get("_class_name") or _json(folder / CONFIG).get("_class_name"))
@@ -147,8 +146,7 @@ def component_config(part: Part, normalisation: Normalisation | None, family: Fa
         return unet_config(part.spec)
     if isinstance(part.spec, TextSpec):
         return text_config(part.spec)
-    own = normalisation or Normalisation.identity(part.spec.channels)
-    return autoencoder_config(part.spec, own, upcast=family.startswith("sdxl"))
+    return autoencoder_config(part.spec, normalisation, upcast=family.startswith("sdxl"))
 
 
 def pipeline_index(parts: Parts, identity: Identity, others: Mapping[str, tuple[str, str]]) -> dict[str, object]:

@@ -1,12 +1,13 @@
 """A checkpoint that people own -> the parts of a model, and where any model is read from."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from fictile.autoencoder import AnyAutoencoder
 from fictile.checkpoint.checkpoint import Checkpoint, LoadedCheckpoint, load_checkpoint, open_checkpoint
-from fictile.checkpoint.files import content_hash
+from fictile.checkpoint.files import content_hash, joined_hash
 from fictile.checkpoint.folder import MODEL, Defaults, Hashes, Parts, load_model
 from fictile.checkpoint.hub import HUB, INDEX
 from fictile.checkpoint.identify import Identity
@@ -21,37 +22,43 @@ GUIDANCE = 7.0
 RESCALE = 0.7  # of the guidance of models that draw from pure noise (arXiv 2305.08891, section 3.4)
 
 
-def open_model(name: str | PathLike[str]) -> Parts:
-    """Read a model: a folder of Fictile's own, a folder of diffusers, a single file, or `hub:owner/name[/file]`.
+def open_model(name: str | PathLike[str], autoencoder: AnyAutoencoder | None = None) -> Parts:
+    """Read a model: a folder of Fictile's own, a folder of diffusers, a single file, or `hub:owner/name[/file]`; an
+    `autoencoder` of its space takes the place of its own, if it has one.
 
     Raises RequestError for what is missing, damaged or no model that can draw.
     """
     path = Path(name)
     if str(name).startswith(HUB) or path.is_file() or ((path / INDEX).is_file() and not (path / MODEL).exists()):
-        return load_published(name)
+        return load_published(name, autoencoder)
     if not path.exists():
         raise RequestError(
             f"{path} does not exist; give a folder of Fictile's or of diffusers, a single file, or hub:owner/name."
         )
-    return load_model(path)
+    return load_model(path, autoencoder)
 
 
-def load_published(name: str | PathLike[str] | Checkpoint) -> Parts:
+def load_published(name: str | PathLike[str] | Checkpoint, autoencoder: AnyAutoencoder | None = None) -> Parts:
     """The parts of a Stable Diffusion 1, 2 or XL with everything in it, in float32 on the CPU.
 
-    The autoencoder is the one that it is bundled with. Raises RequestError as `load_checkpoint` does; for a model that
+    The autoencoder is the one that it is bundled with, unless another is given.
+
+    Raises RequestError as `load_checkpoint` does; for a model that
     lacks a part, that draws from more than a text, or whose prediction is unknown.
     """
     checkpoint = name if isinstance(name, Checkpoint) else open_checkpoint(name)
     identity, where = checkpoint.identity, str(checkpoint.path)
     if not identity.problems:  # which `load_checkpoint` raises
-        _check(identity, where)
-    loaded = load_checkpoint(checkpoint)
+        _check(identity, where, given=("autoencoder",) if autoencoder else ())
+    roles: tuple[Role, ...] = ("unet", "text_encoder", "text_encoder_2")
+    loaded = load_checkpoint(checkpoint, roles=roles if autoencoder else ("vae", *roles))
     hashes = _hashes(checkpoint)
     title = checkpoint.path.stem if checkpoint.path.is_file() else checkpoint.path.resolve().name
     if str(name).startswith(HUB):
         title = str(name).removeprefix(HUB)
-    autoencoder = loaded.autoencoder(title, hashes.vae)
+    if autoencoder:
+        hashes = replace(hashes, vae=autoencoder.content_hash or hashes.vae)
+    autoencoder = autoencoder or loaded.autoencoder(title, hashes.vae)
     assert loaded.unet is not None, "what lacks a U-Net has been refused"
     return Parts(
         name=title,
@@ -63,8 +70,8 @@ def load_published(name: str | PathLike[str] | Checkpoint) -> Parts:
     )
 
 
-def _check(identity: Identity, where: str) -> None:
-    """Raises RequestError for what cannot draw from a text alone."""
+def _check(identity: Identity, where: str, given: tuple[str, ...]) -> None:
+    """Raises RequestError for what cannot draw from a text alone; the parts that are `given` may be missing."""
     if identity.kind in ("autoencoder", "text encoder"):
         raise RequestError(
             f"{where} is {identity.title}, one part of a model; give the whole model, a file or a folder of diffusers."
@@ -79,10 +86,9 @@ def _check(identity: Identity, where: str) -> None:
             f"{where} is a model of the kind {identity.variant!r}, which needs more than a prompt; "
             "give the base model to draw from words alone."
         )
-    if identity.missing:
+    if missing := [part for part in identity.missing if part not in given]:
         raise RequestError(
-            f"{where} lacks its {' and its '.join(identity.missing)}; "
-            "give the whole model, a file or a folder of diffusers."
+            f"{where} lacks its {' and its '.join(missing)}; give the whole model, a file or a folder of diffusers."
         )
 
 
@@ -108,15 +114,11 @@ def _hashes(checkpoint: Checkpoint) -> Hashes:
 
     def of(roles: Iterable[Role]) -> str:
         parts = [checkpoint.parts[role] for role in roles if role in checkpoint.parts]
-        return _together([known[file] for file in sorted({file for part in parts for file in part.weights.files})])
+        return joined_hash([known[file] for file in sorted({file for part in parts for file in part.weights.files})])
 
     return Hashes(
-        model=_together([known[file] for file in sorted(known)]),
+        model=joined_hash([known[file] for file in sorted(known)]),
         vae=of(["vae"]),
         unet=of(["unet"]),
         text=of(["text_encoder", "text_encoder_2"]),
     )
-
-
-def _together(hashes: list[str]) -> str:
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()

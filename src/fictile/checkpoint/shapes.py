@@ -5,19 +5,28 @@ Three things leave no trace in shapes. Attention heads are 8 per level in Stable
 since; group norms have 32 groups; and CLIP-L alone, 768 wide, has the quick GELU. A file that Fictile wrote says them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import chain, count, takewhile
 from typing import Literal
 
-from fictile.autoencoder import KLSpec
-from fictile.checkpoint.keys import Convention, bare_clip, ldm_kl, ldm_unet, old_kl, open_clip, plain
-from fictile.checkpoint.weights import Weights
-from fictile.denoiser import UNetSpec
-from fictile.errors import RequestError
-from fictile.text import TextSpec
+import torch
 
-Naming = Literal["diffusers", "old diffusers", "ldm", "transformers", "bare transformers", "open_clip"]
-Spec = UNetSpec | KLSpec | TextSpec
+from fictile.autoencoder import KLSpec, make_network
+from fictile.autoencoder import Network as AutoencoderNetwork
+from fictile.autoencoder import Spec as AutoencoderSpec
+from fictile.checkpoint.keys import Convention, bare_clip, ldm_kl, ldm_unet, nested_kl, old_kl, open_clip, plain
+from fictile.checkpoint.weights import Weights
+from fictile.denoiser import UNet, UNetSpec
+from fictile.errors import RequestError
+from fictile.text import TextSpec, TextTransformer
+
+# "released" are the names that an autoencoder of another kind than KL was released with (`autoencoder_names.py`).
+Naming = Literal[
+    "diffusers", "old diffusers", "ldm", "nested ldm", "transformers", "bare transformers", "open_clip", "released"
+]
+Spec = UNetSpec | AutoencoderSpec | TextSpec
+Network = UNet | AutoencoderNetwork | TextTransformer
 Shape = Callable[[str], tuple[int, ...] | None]
 
 HEADS, HEAD_WIDTH, GROUPS = 8, 64, 32
@@ -30,7 +39,23 @@ def convention(naming: Naming, spec: Spec) -> Convention:
     """The function from our names to those of a file."""
     if naming == "ldm":
         return ldm_unet(spec) if isinstance(spec, UNetSpec) else ldm_kl(spec) if isinstance(spec, KLSpec) else plain
+    if naming == "nested ldm" and isinstance(spec, KLSpec):
+        return nested_kl(spec)
     return {"old diffusers": old_kl, "bare transformers": bare_clip, "open_clip": open_clip}.get(naming, plain)
+
+
+def empty_network(spec: Spec) -> Network:
+    """The network that a spec describes, without memory."""
+    with torch.device("meta"):
+        if isinstance(spec, UNetSpec):
+            return UNet(spec)
+        return TextTransformer(spec) if isinstance(spec, TextSpec) else make_network(spec)
+
+
+@lru_cache(maxsize=64)  # a model is looked through when it is identified and again when it is loaded
+def tensor_shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
+    """The tensors of that network."""
+    return {name: tuple(tensor.shape) for name, tensor in empty_network(spec).state_dict().items()}
 
 
 def unet_in(weights: Weights) -> tuple[UNetSpec, Naming] | None:
@@ -92,9 +117,11 @@ def unet_in(weights: Weights) -> tuple[UNetSpec, Naming] | None:
 
 
 def kl_in(weights: Weights) -> tuple[KLSpec, Naming] | None:
-    """A KL autoencoder for pictures, with LDM's names, diffusers', or those of diffusers before 0.15."""
+    """A KL autoencoder for pictures, with LDM's names (FLUX.2's with its 1x1 convolutions inside the halves),
+    diffusers', or those of diffusers before 0.15.
+    """
     if "encoder.down.0.block.0.conv1.weight" in weights:
-        naming: Naming = "ldm"
+        naming: Naming = "nested ldm" if "encoder.quant_conv.weight" in weights else "ldm"
     elif "encoder.down_blocks.0.resnets.0.conv1.weight" in weights:
         naming = "old diffusers" if "encoder.mid_block.attentions.0.query.weight" in weights else "diffusers"
     else:
@@ -108,9 +135,13 @@ def kl_in(weights: Weights) -> tuple[KLSpec, Naming] | None:
     if not (first and latent and len(first) == len(latent) == 4):
         return None  # of video, or only one half
     levels = range(_count(shape, "encoder.down_blocks.{}.resnets.0.conv2.weight"))
+    widths = tuple(_rows(shape, f"encoder.down_blocks.{level}.resnets.0.conv2.weight") for level in levels)
+    names = convention(naming, KLSpec(widths=widths or (GROUPS,), groups=1))  # LDM counts levels from the other end
+    back = tuple(_rows(shape, f"decoder.up_blocks.{level}.resnets.0.conv2.weight") for level in reversed(levels))
     try:
         return KLSpec(
-            widths=tuple(_rows(shape, f"encoder.down_blocks.{level}.resnets.0.conv2.weight") for level in levels),
+            widths=widths,
+            decoder_widths=back if all(back) and back != widths else None,
             layers=_count(shape, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
             channels=latent[1],
             groups=GROUPS,

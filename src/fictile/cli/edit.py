@@ -104,6 +104,8 @@ def edit(
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
     model: options.Model = None,
+    vae: options.Vae = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -121,7 +123,7 @@ def edit(
     paths = destinations(output, f"{picture.stem}-edit", ".png", count, beside=SUFFIX if keep_latent else None)
     edges = options.four_numbers(outpaint, "left, top, right and bottom", "0,0,128,0") if outpaint else (0, 0, 0, 0)
     sides = options.four_numbers(box, "a box", "40,30,128x96") if box else None
-    with kept_until_saved(paths, model, picture) as sampled, Work.shown() as work:
+    with kept_until_saved(paths, model, vae=vae, start=picture) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.editing import masked
@@ -136,7 +138,8 @@ def edit(
         )
         usual = 1.0 if where or outpaint else STRENGTH
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        say(f"VAE: {maker.vae_origin}")
         pictures = maker.edit(
             source,
             prompt,

@@ -60,6 +60,8 @@ def generate(
         typer.Option(metavar="X", help="How much of it may change: near 0 hardly, 1 entirely.", rich_help_panel=START),
     ] = 0.75,
     model: options.Model = None,
+    vae: options.Vae = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -78,7 +80,7 @@ def generate(
     began = time.perf_counter()
     paths = destinations(output, slug(prompt), ".png", count, beside=SUFFIX if keep_latent else None)
     sides = options.height_and_width(size) if size is not None else None
-    with kept_until_saved(paths, model) as sampled, Work.shown() as work:
+    with kept_until_saved(paths, model, vae=vae) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.made import open_init
@@ -88,7 +90,8 @@ def generate(
         check_writable(paths[0])
         init = open_init(start) if start else None
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        say(f"VAE: {maker.vae_origin}")
         if verbose:
             for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
                 say(f"{name}: {maker.count_tokens(text, weighting=weighting)}")

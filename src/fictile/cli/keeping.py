@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def kept_until_saved(
-    pictures: Sequence[Path], model: Path | None, start: Path | None = None
+    pictures: Sequence[Path], model: Path | None, *, vae: Path | None = None, start: Path | None = None
 ) -> Generator[Callable[["Latent", "Recipe"], None]]:
     """What `generate` takes as `sampled`: it puts the latents on the disk, from where they go once the block ends well.
 
@@ -28,7 +28,7 @@ def kept_until_saved(
     def sampled(latent: "Latent", recipe: "Recipe") -> None:
         from fictile.unfinished import Shelf, as_given
 
-        path = Shelf().keep(latent, recipe, model=as_given(model), pictures=pictures, start=start)
+        path = Shelf().keep(latent, recipe, model=as_given(model), vae=as_given(vae), pictures=pictures, start=start)
         kept.extend([path] if path else [])
 
     try:

@@ -15,6 +15,8 @@ def encode(
     picture: Annotated[Path, typer.Argument(help="The picture to encode.", show_default=False)],
     *,
     model: options.Model = None,
+    vae: options.VaeAlone = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -32,15 +34,14 @@ def encode(
         work.stage("Starting")
         from fictile.autoencoder import write_latent
         from fictile.files import check_folder
-        from fictile.model import load
         from fictile.picture import load_picture
 
         check_folder(path)
         pixels = load_picture(picture)
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        codec = options.codec(model, vae, force=force, device=device, precision=precision)
         work.stage("Encoding")
-        latent = maker.encode(pixels)
+        latent = codec.encode(pixels)
     write_latent(latent, path)
     shape = list(latent.data.shape)
     if json:
@@ -61,6 +62,8 @@ def decode(
     ] = False,
     space: options.Space = None,
     model: options.Model = None,
+    vae: options.VaeAlone = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -91,15 +94,25 @@ def decode(
             paths = found.names()
         check_writable(paths[0])
         work.stage("Loading the model")
-        runtime = found.recipe.runtime if found.recipe and device == precision == "auto" else None
-        maker = load(model or found.model, device=device, precision=precision, runtime=runtime)
-        work.stage("Decoding")
-        if found.recipe:
-            for made, place in zip(maker.finish(found.latent, found.recipe, init=found.start), paths, strict=True):
-                made.save(place, strip=strip)
+        alone = vae is not None and not (model or found.model)  # with no model to say who made it, there is no recipe
+        if found.recipe and not alone:
+            maker = load(
+                model or found.model,
+                vae=vae or found.vae,
+                force=force or found.recipe.vae_forced,
+                device=device,
+                precision=precision,
+                runtime=found.recipe.runtime if device == precision == "auto" else None,
+            )
+            work.stage("Decoding")
+            made = maker.finish(found.latent, found.recipe, init=found.start)
+            for picture, place in zip(made, paths, strict=True):
+                picture.save(place, strip=strip)
         else:
+            codec = options.codec(model, vae, force=force, device=device, precision=precision)
+            work.stage("Decoding")
             for one, place in zip(found.latent, paths, strict=True):
-                maker.decode(one).save(place)
+                codec.decode(one).save(place)
         Shelf().remove(path)
     height, width = found.latent.picture_size
     if json:

@@ -86,6 +86,8 @@ def mix(
         ),
     ] = None,
     model: options.Model = None,
+    vae: options.Vae = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     space: options.Space = None,
@@ -108,7 +110,7 @@ def mix(
         raise RequestError("Refining needs both, how much and what it shows; give --refine and --prompt, or neither.")
     if raw and (refine is not None or keep_latent):
         raise RequestError(f"{path} is a latent, and a picture was asked for; name a picture with -o.")
-    with kept_until_saved([path], model) as sampled, Work.shown() as work:
+    with kept_until_saved([path], model, vae=vae) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.autoencoder import write_latent
         from fictile.cli.report import report
@@ -122,7 +124,7 @@ def mix(
         place = None if at is None else options.place(at)
         where = None if mask is None else Mask.open(mask).amount
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision)
         work.stage("Mixing")
         a, b = (maker.as_latent(source, space=space) for source in (first, second))
         mixed = ways.by_name(a, b, how, weight=weight, radius=radius, mask=where, at=place, feather=feather)

@@ -1,11 +1,14 @@
 """The options that several commands share, each declared once, and how their words are read."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fictile.errors import RequestError
+
+if TYPE_CHECKING:
+    from fictile.codec import AutoencoderCodec
 
 PICTURE, PROMPT, SAMPLING, MODEL, OUTPUT = (
     "Picture", "Reading the prompt", "Sampling", "Model", "Output"
@@ -76,6 +79,31 @@ Model = Annotated[
         help="A folder of Fictile's or of diffusers, a single file, or hub:owner/name; the packaged one if left out.",
         rich_help_panel=MODEL,
         show_default=False,
+    ),
+]
+Vae = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="VAE",
+        help="An autoencoder in the place of the model's own: a file, a folder, or a model that holds it.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+VaeAlone = Annotated[
+    Path | None,
+    typer.Option(
+        "--vae",
+        metavar="VAE",
+        help="An autoencoder (a file, a folder, a model that holds it), alone or in the place of --model's own.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", metavar="", help="Take the VAE even if it is of another latent space.", rich_help_panel=MODEL
     ),
 ]
 Precision = Annotated[
@@ -159,6 +187,15 @@ def place(text: str) -> tuple[int, int]:
     if len(sides) != 2 or not all(side.strip().removeprefix("-").isdecimal() for side in sides):
         raise RequestError(f"{text!r} is no place; write LEFT,TOP in pixels, such as 64,128.")
     return int(sides[1]), int(sides[0])
+
+
+def codec(model: Path | None, vae: Path | None, *, force: bool, device: str, precision: str) -> "AutoencoderCodec":
+    """What encodes and decodes: an autoencoder alone where nothing but it is named, else that of the model."""
+    from fictile.model import load, load_codec
+
+    if vae is not None and model is None:
+        return load_codec(vae, device=device, precision=precision)
+    return load(model, vae=vae, force=force, device=device, precision=precision).codec
 
 
 def four_numbers(text: str, form: str, example: str) -> tuple[int, int, int, int]:

@@ -24,6 +24,7 @@ def replay(
         ),
     ] = None,
     model: options.Model = None,
+    vae: options.Vae = None,
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -34,7 +35,7 @@ def replay(
     """
     began = time.perf_counter()
     path = destinations(output, f"{picture.name.removesuffix(SUFFIX).removesuffix(picture.suffix)}-replay", ".png")[0]
-    with kept_until_saved([path], model, start) as sampled, Work.shown() as work:
+    with kept_until_saved([path], model, vae=vae, start=start) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.model import load
@@ -44,7 +45,7 @@ def replay(
         check_writable(path)
         recipe = Recipe.read(picture)
         work.stage("Loading the model")
-        maker = load(model, runtime=recipe.runtime)
+        maker = load(model, vae=vae, force=recipe.vae_forced, runtime=recipe.runtime)
         denoising = work.denoising(recipe.steps, recipe.strength)
         again = maker.replay(recipe, init=start, callback=denoising, sampled=sampled)
         save_all([again], [path])

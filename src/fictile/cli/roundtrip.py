@@ -15,6 +15,8 @@ def roundtrip(
     picture: Annotated[Path, typer.Argument(help="The picture to measure.", show_default=False)],
     *,
     model: options.Model = None,
+    vae: options.VaeAlone = None,
+    force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
@@ -32,16 +34,15 @@ def roundtrip(
         work.stage("Starting")
         from fictile import fidelity
         from fictile.files import check_folder, written_whole
-        from fictile.model import load
         from fictile.picture import check_writable, load_picture
 
         check_writable(path)
         check_folder(numbers)
         original = load_picture(picture)
         work.stage("Loading the model")
-        maker = load(model, device=device, precision=precision)
+        codec = options.codec(model, vae, force=force, device=device, precision=precision)
         work.stage("Encoding, decoding, measuring")
-        trip = fidelity.roundtrip(original, maker)
+        trip = fidelity.roundtrip(original, codec)
     report = {"picture": str(picture), "reconstruction": str(path), **trip.figures()}
     trip.reconstruction.save(path)
     with written_whole(numbers) as temporary:

@@ -48,7 +48,7 @@ def started(
     noise: Float[Tensor, "b c h w"],
     level: Level,
     given: Float[Tensor, "1 c h w"] | None = None,
-    amount: Float[Tensor, "1 1 h w"] | None = None,
+    amount: Float[Tensor, "1 1 _ _"] | None = None,
 ) -> Float[Tensor, "b c h w"]:
     """Where a sampler starts: the given latent under noise, and noise alone where it may change entirely.
 

@@ -1,0 +1,145 @@
+"""Which autoencoder a model gets: its own, the one that is asked for, or the one of a folder that belongs to it."""
+
+import logging
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+from fictile.autoencoder import AnyAutoencoder, Normalisation, PrecisionMemory, TinySpec
+from fictile.checkpoint import Checkpoint, Parts, open_autoencoder, open_checkpoint, open_model, read_autoencoder
+from fictile.checkpoint.folder import MODEL
+from fictile.checkpoint.pipeline import is_pipeline
+from fictile.checkpoint.read import ENDINGS
+from fictile.codec import AutoencoderCodec
+from fictile.engine import Runtime
+from fictile.errors import RequestError, SpaceMismatch
+from fictile.matching.decide import decide_space, units_in
+from fictile.matching.match import match
+from fictile.matching.opened import open_denoiser, subject_of
+from fictile.matching.subjects import DenoiserSubject, VaeSubject
+from fictile.matching.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """An autoencoder of a folder, and what was found about it."""
+
+    path: Path
+    denoiser: DenoiserSubject
+    subject: VaeSubject
+    opened: Checkpoint
+    verdict: Verdict
+
+
+def open_parts(model: str | PathLike[str], vae: str | PathLike[str] | None = None, *, force: bool = False) -> Parts:
+    """The parts of a model: with the autoencoder `vae` in the place of its own if one is given, and from a folder of
+    loose files with the one that belongs. With `force`, one of another space is taken too.
+
+    What is not sure is said once. Raises SpaceMismatch for a pair that surely does not belong together, before anything
+    is drawn; RequestError for what cannot be opened, and where a folder leaves open what is meant.
+    """
+    path = Path(model)
+    if path.is_dir() and not (path / MODEL).exists() and not is_pipeline(path):
+        return _from_loose_files(path, vae, force=force)
+    if vae is None:
+        return open_model(model)
+    return _with(model, _looked_at(open_denoiser(model), Path(vae)), "as asked", force=force)
+
+
+def open_codec(
+    vae: str | PathLike[str], runtime: Runtime, *, memory: PrecisionMemory | None = None
+) -> AutoencoderCodec:
+    """An autoencoder alone. Where its space shows, its latents are of that one; else they have a space of their own,
+    which is said once.
+
+    Raises RequestError for what holds no autoencoder.
+    """
+    opened = open_autoencoder(vae)
+    if opened.space:
+        return AutoencoderCodec(read_autoencoder(opened), runtime, memory=memory)
+    subject = subject_of(opened)
+    decision = decide_space(subject)
+    if decision.space:
+        units = units_in(subject, decision.space.id)
+        return AutoencoderCodec(read_autoencoder(opened, units, decision.space), runtime, memory=memory)
+    logging.getLogger(__name__).warning("%s Its latents are kept in a space of its own.", decision.sentence())
+    units = opened.normalisation or Normalisation.identity(subject.network.spec.channels)
+    return AutoencoderCodec(read_autoencoder(opened, units), runtime, memory=memory)
+
+
+def _looked_at(denoiser: DenoiserSubject, path: Path) -> _Candidate:
+    opened = open_autoencoder(path)
+    subject = subject_of(opened)
+    return _Candidate(path=path, denoiser=denoiser, subject=subject, opened=opened, verdict=match(denoiser, subject))
+
+
+def _with(model: str | PathLike[str], chosen: _Candidate, why: str, *, force: bool) -> Parts:
+    """The model with this autoencoder. Raises SpaceMismatch when that is surely wrong and not forced."""
+    verdict = chosen.verdict
+    foreign = verdict.kind == "foreign"
+    impossible = any(evidence.source == "shape" for evidence in verdict.evidence)
+    if foreign and (impossible or not force):
+        raise SpaceMismatch(
+            verdict.sentence() + (" Force cannot help: the sizes differ." if impossible and force else "")
+        )
+    if verdict.kind != "belongs":
+        logging.getLogger(__name__).warning("%s", verdict.sentence())
+    result = {"belongs": "it belongs", "foreign": "it is foreign, and was forced"}.get(
+        verdict.kind, "whether it belongs cannot be told"
+    )
+    parts = open_model(model, _fitted(chosen))
+    return replace(parts, vae_origin=f"{chosen.path}, {why}: {result}", vae_forced=foreign)
+
+
+def _fitted(chosen: _Candidate) -> AnyAutoencoder:
+    """The autoencoder as one of the denoiser's space: in its own units, else in those of that space."""
+    space, own = chosen.verdict.denoiser_space, chosen.denoiser.autoencoder
+    units = chosen.opened.normalisation or (units_in(chosen.subject, space.id) if space else None)
+    return read_autoencoder(chosen.opened, units or (own and own.normalisation), space)
+
+
+def _from_loose_files(folder: Path, vae: str | PathLike[str] | None, *, force: bool) -> Parts:
+    """A model file of a folder, with the autoencoder beside it that belongs to it."""
+    model, autoencoders = _sorted_out(folder)
+    if vae is not None:
+        return _with(model, _looked_at(open_denoiser(model), Path(vae)), "as asked", force=force)
+    if "vae" in open_checkpoint(model).parts:
+        own = open_model(model)
+        return replace(own, vae_origin=f"{own.vae_origin}: it is in {model.name}")
+    denoiser = open_denoiser(model)
+    looked_at = [_looked_at(denoiser, path) for path in autoencoders]
+    belong = sorted(
+        (one for one in looked_at if one.verdict.kind == "belongs"), key=lambda one: -one.verdict.confidence
+    )
+    if belong:
+        return _with(model, belong[0], f"of {len(looked_at)} beside {model.name}", force=force)
+    unsure = [one for one in looked_at if one.verdict.kind == "cannot tell"]
+    if len(unsure) == 1:
+        return _with(model, unsure[0], f"of {len(looked_at)} beside {model.name}", force=force)
+    names = ", ".join(one.path.name for one in unsure or looked_at) or "none is there"
+    raise RequestError(
+        f"{model} has no autoencoder inside, and of those beside it none surely belongs ({names}); name one with --vae."
+    )
+
+
+def _sorted_out(folder: Path) -> tuple[Path, list[Path]]:
+    """The one file of a folder that has a denoiser, and those that are autoencoders; of two halves, the encoder's."""
+    endings = {ending for known in ENDINGS.values() for ending in known}
+    models: list[Path] = []
+    autoencoders: list[Path] = []
+    for path in sorted(file for file in folder.iterdir() if file.suffix.lower() in endings):
+        parts = open_checkpoint(path).parts
+        if "unet" in parts:
+            models.append(path)
+        elif "vae" in parts:
+            spec = parts["vae"].spec
+            half = isinstance(spec, TinySpec) and not spec.encodes and path.name.replace("decoder", "encoder")
+            if not half or half == path.name or not (folder / half).is_file():
+                autoencoders.append(path)
+    if len(models) != 1:
+        found = ", ".join(path.name for path in models) or "none"
+        raise RequestError(
+            f"{folder} is no model folder, and one of its files has to have a denoiser (these have: {found}); "
+            "name the file that is meant."
+        )
+    return models[0], autoencoders

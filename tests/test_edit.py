@@ -132,6 +132,10 @@ def test_an_empty_mask_copies_and_says_so(model: Model, photo: Path, tmp_path: P
     assert verify(open_source(tmp_path / "copy.png"), open_source(photo)).difference.pixels == HEIGHT * WIDTH
 
 
+def refuse(*_: object) -> None:
+    pytest.fail("something was computed")
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -149,8 +153,8 @@ def test_a_bad_argument_is_refused_before_anything_is_computed(
     model: Model, photo: Path, mask: Mask, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], sentence: str
 ) -> None:
     for network in (model.denoiser.network, *model.text.networks, model.autoencoder.network):
-        monkeypatch.setattr(network, "forward", lambda *_: pytest.fail("something was computed"))
-    given = {"mask": None if options.get("only_masked") else mask} | options
+        monkeypatch.setattr(network, "forward", refuse)
+    given: dict[str, Any] = {"mask": None if options.get("only_masked") else mask} | options
     with pytest.raises(RequestError, match=sentence) as refused:
         model.edit(photo, PROMPT, **given)
     assert "\n" not in str(refused.value)

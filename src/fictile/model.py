@@ -146,7 +146,9 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
         )
-        return self._pictures(self._sampled(recipe, given, None, callback), recipe, sampled)
+        start = self._start(recipe, given)
+        latent = self._sampled(recipe, start, self._beside(recipe, given, None, start), callback)
+        return self._pictures(latent, recipe, sampled)
 
     def edit(
         self,
@@ -275,7 +277,8 @@ class Model:
             return self._edited(first, _edited_file(init), [recipe.index], callback, sampled)[0]
         given = None if init is None else open_init(init)
         check_init(recipe.init, given)
-        latent = self._sampled(first, given, None, callback)[recipe.index]
+        start = self._start(first, given)
+        latent = self._sampled(first, start, self._beside(first, given, None, start), callback)[recipe.index]
         return self._pictures(latent, first.later(recipe.index), sampled)[0]
 
     def finish(
@@ -296,7 +299,8 @@ class Model:
         if recipe.edit is None:
             return self._pictures(latent, recipe)
         task = EditTask(recipe.edit, _edited_file(init), native=self.defaults.size, multiple=self.multiple)
-        return _painted(task, self._pictures(latent, recipe))
+        start = self._start(recipe, task.seen, task.seen_mask)
+        return self._painted(task, start, self._pictures(latent, recipe))
 
     def encode(self, picture: PictureFile | Picture) -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -361,26 +365,32 @@ class Model:
             **self._identity(),
         )
 
+    def _start(self, recipe: Recipe, init: Picture | Latent | None, mask: Mask | None = None) -> Start | None:
+        """What sampling starts from, once the recipe has been checked: nothing but noise if nothing is given."""
+        self._diffusion.check(recipe, None if init is None else init_size(init))
+        if init is None:
+            return None
+        latent = self._diffusion.fitted(init) if isinstance(init, Latent) else self._encoded(init, recipe)
+        return Start(latent=latent.data, mask=mask and mask.cells(self.multiple, self.space.factor))
+
     def _sampled(
-        self, recipe: Recipe, init: Picture | Latent | None, mask: Mask | None, callback: Callback | None
+        self,
+        recipe: Recipe,
+        start: Start | None,
+        beside: Float[Tensor, "1 k h w"] | None,
+        callback: Callback | None,
     ) -> Latent:
         """The latents of all pictures that are made together with the one of this recipe, the first of them."""
-        self._diffusion.check(recipe, None if init is None else init_size(init))
-        start = None
-        if init is not None:
-            latent = self._diffusion.fitted(init) if isinstance(init, Latent) else self._started(init, recipe)
-            start = Start(latent=latent.data, mask=mask and mask.cells(self.multiple, self.space.factor))
-        seen = init if isinstance(init, Picture) else None
-        x0 = self._diffusion.sample(recipe, start, self._beside(recipe, seen, mask, start), callback)
+        x0 = self._diffusion.sample(recipe, start, beside, callback)
         return Latent(x0, self.space, recipe.size, self.codec.content_hash)
 
-    def _started(self, picture: Picture, recipe: Recipe) -> Latent:
+    def _encoded(self, picture: Picture, recipe: Recipe) -> Latent:
         latent, notes = self.codec.encoded(picture, self.multiple, PRECISIONS[recipe.decode_precision])
         self.codec.tell(notes)
         return latent
 
     def _beside(
-        self, recipe: Recipe, picture: Picture | None, mask: Mask | None, start: Start | None
+        self, recipe: Recipe, picture: Picture | Latent | None, mask: Mask | None, start: Start | None
     ) -> Float[Tensor, "1 k h w"] | None:
         """What the denoiser sees beside the noisy latent (see `Denoiser.sight`)."""
         sight = self.denoiser.sight
@@ -390,9 +400,9 @@ class Model:
             assert start is not None, "words alone have been refused"
             return self.autoencoder.normalisation.undo(start.latent)
         mask = mask or Mask.everything(recipe.size)
-        kept = torch.zeros(3, *recipe.size) if picture is None else picture.pixels * (mask.amount == 0)
+        kept = picture.pixels * (mask.amount == 0) if isinstance(picture, Picture) else torch.zeros(3, *recipe.size)
         hidden = (mask.cells(self.multiple, self.space.factor) > 0).float()
-        return torch.cat([hidden, self._started(Picture(kept), recipe).data], dim=1)
+        return torch.cat([hidden, self._encoded(Picture(kept), recipe).data], dim=1)
 
     def _edited(
         self,
@@ -410,8 +420,23 @@ class Model:
             self._diffusion.check(recipe, recipe.size)
             recipe = replace(recipe, notes=(NOTHING_MASKED,))
             return [EditedPicture(source=source, latent=None, recipe=recipe.later(index)) for index in indices]
-        latent = self._sampled(recipe, task.seen, task.seen_mask, callback)[indices[0] : indices[-1] + 1]
-        return _painted(task, self._pictures(latent, recipe.later(indices[0]), sampled))
+        seen, mask = task.seen, task.seen_mask
+        start = self._start(recipe, seen, mask)
+        latent = self._sampled(recipe, start, self._beside(recipe, seen, mask, start), callback)
+        latent = latent[indices[0] : indices[-1] + 1]
+        return self._painted(task, start, self._pictures(latent, recipe.later(indices[0]), sampled))
+
+    def _painted(self, task: EditTask, start: Start | None, made: Sequence[GeneratedPicture]) -> list[EditedPicture]:
+        """What was made, over the samples of the file."""
+        assert start is not None, "an edit starts from a picture"
+        back = None
+        if task.wants_round_trip:
+            recipe = made[0].recipe
+            trip = Latent(start.latent, self.space, recipe.size)
+            back, _ = self.codec.decoded(trip, PRECISIONS[recipe.decode_precision])
+        return [
+            EditedPicture(source=task.finished(one.pixels, back), latent=one.latent, recipe=one.recipe) for one in made
+        ]
 
     def _pictures(self, latent: Latent, recipe: Recipe, sampled: OnSampled | None = None) -> list[GeneratedPicture]:
         """The latents decoded one by one; the recipe is that of the first."""
@@ -487,8 +512,3 @@ def _edited_file(init: Init | Source | None) -> Source:
     if init is None or isinstance(init, Picture | Latent):
         raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
     return init if isinstance(init, Source) else open_source(init)
-
-
-def _painted(task: EditTask, made: Sequence[GeneratedPicture]) -> list[EditedPicture]:
-    """What was made, over the samples of the file."""
-    return [EditedPicture(source=task.finished(one.pixels), latent=one.latent, recipe=one.recipe) for one in made]

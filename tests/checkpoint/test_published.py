@@ -49,8 +49,7 @@ VAE, TEXT = "first_stage_model.", "cond_stage_model."
 WHOLE = "give the whole model, a file or a folder of diffusers."
 WORDS = "which needs more than a prompt; give the base model to draw from words alone."
 REFUSED: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
-    "inpaint": (wider(9), f" is a model of the kind 'inpaint', {WORDS}"),
-    "pix2pix": (wider(8), f" is a model of the kind 'instruct-pix2pix', {WORDS}"),
+    "depth": (wider(5), f" is a model of the kind 'depth', {WORDS}"),
     "no autoencoder": (without(VAE), f" lacks its autoencoder; {WHOLE}"),
     "no text encoder": (without(TEXT), f" lacks its text encoder; {WHOLE}"),
     "a U-Net alone": (without(VAE, TEXT), f" lacks its autoencoder and its text encoder; {WHOLE}"),

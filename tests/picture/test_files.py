@@ -222,7 +222,8 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path, monk
         save_picture(torch.full((3, 2, 2), torch.nan), path)
 
     def interrupted(part: Path, content: bytes) -> None:
-        part.open("wb").write(content[:4])
+        with part.open("wb") as file:
+            file.write(content[:4])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "write_bytes", interrupted)

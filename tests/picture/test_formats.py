@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 from tests.picture import profiles
 
 from fictile.errors import RequestError
@@ -105,6 +105,18 @@ def test_a_tiff_may_be_laid_out_in_any_way(tmp_path: Path, options: dict[str, ob
     assert (header.format, header.height, header.width) == ("TIFF", 6, 10)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_that_pillow_reads_is_turned_once(tmp_path: Path, orientation: int) -> None:
+    image = Image.fromarray(BYTES[..., 0] & 3)
+    image.putpalette(range(12))
+    image.save(tmp_path / "few.tiff", tiffinfo={0x0112: orientation})
+    back = open_source(tmp_path / "few.tiff")
+    assert back.metadata.orientation == orientation
+    np.testing.assert_array_equal(back.samples.array[..., 0], (BYTES[..., 0] & 3) * 3)
+    header = read_picture_header(tmp_path / "few.tiff")
+    assert (header.height, header.width) == (back.height, back.width)
+
+
 def test_a_tiff_whose_white_is_zero_is_turned_round(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "negative.tif", DEEP[..., 0], photometric="miniswhite")
     np.testing.assert_array_equal(open_source(tmp_path / "negative.tif").samples.array[..., 0], 65535 - DEEP[..., 0])
@@ -172,7 +184,7 @@ def private() -> Metadata:
         exif=exif.tobytes().removeprefix(b"Exif\0\0"),
         xmp=f"<rdf:RDF>{SECRET}</rdf:RDF>".encode(),
         text={"author": SECRET},
-        dpi=(300, 300),
+        dpi=(300.0, 300.0),
     )
 
 
@@ -190,9 +202,9 @@ def test_all_that_is_private_is_kept_or_stripped(tmp_path: Path, extension: str)
         assert (back.height, back.width) == (10, 6)
     assert back.metadata.dpi is None or back.metadata.dpi == (72, 72)
     assert b"GPS" not in (back.metadata.exif or b"")
-    exif = Image.open(path).getexif()
-    assert 0x013B not in exif
-    assert not exif.get_ifd(0x8825)
+    with Image.open(path) as image:
+        assert 0x013B not in image.getexif()
+        assert not image.getexif().get_ifd(0x8825)
 
 
 @pytest.mark.parametrize("extension", ["png", "jpg", "webp"])
@@ -212,8 +224,8 @@ def test_exif_of_a_tiff_is_read_without_what_is_about_the_file(tmp_path: Path) -
     assert back.metadata.dpi == (200, 100)
     assert "TIFF keeps of the EXIF data only how the picture is turned." in back.losses(tmp_path / "out.tiff")
     back.save(tmp_path / "shot.png")
-    exif = Image.open(tmp_path / "shot.png").getexif()
-    assert dict(exif) == {315: SECRET, 0x0112: 3}
+    with Image.open(tmp_path / "shot.png") as image:
+        assert dict(image.getexif()) == {315: SECRET, 0x0112: 3}
 
 
 def test_the_thumbnail_of_what_was_there_is_erased_by_paint() -> None:
@@ -283,6 +295,14 @@ def test_colours_agree_with_those_of_pillow(tmp_path: Path, profile: bytes) -> N
     assert np.abs(to_uint8(load_picture(tmp_path / "wide.png").pixels) - expected).max() <= 1
 
 
+def test_equal_colours_of_a_large_picture_are_converted_once_and_alike() -> None:
+    few = BYTES.reshape(-1, 3)[DICE.integers(0, 60, (520, 510))]
+    alpha = DICE.integers(0, 256, (520, 510, 1), dtype=np.uint8)
+    whole = source(np.concatenate([few, alpha], axis=2), alpha=True, profile=profiles.WIDE)
+    part = replace(whole, samples=replace(whole.samples, array=whole.samples.array[:9]))
+    torch.testing.assert_close(whole.picture().pixels[:, :9], part.picture().pixels, rtol=0, atol=0)
+
+
 def test_cmyk_with_a_profile_is_read_and_written(tmp_path: Path) -> None:
     made = source(DEEP.astype(np.uint8), "cmyk", profile=profiles.cmyk())
     made.save(tmp_path / "ink.tiff")
@@ -314,8 +334,16 @@ def test_a_profile_of_other_colours_is_left_out_with_a_word(
     assert "is damaged or about other colours" in caplog.text
 
 
+def test_primaries_that_only_a_number_names_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for primaries, told in ((1, False), (12, True)):  # of sRGB, and of Display P3
+        caplog.clear()
+        (tmp_path / "wide.png").write_bytes(png(0, 8, b"\0\0", 1, 1, (b"cICP", bytes([primaries, 13, 0, 1]))))
+        assert open_source(tmp_path / "wide.png").samples.array.tolist() == [[[0]]]
+        assert ("other primaries than those of sRGB" in caplog.text) is told
+
+
 def test_grey_may_have_a_profile_of_rgb(tmp_path: Path) -> None:
-    Image.fromarray(BYTES[..., 0]).save(tmp_path / "grey.jpg", icc_profile=profiles.ADOBE, quality=100)
+    Image.fromarray(BYTES[..., 0] // 2 + 60).save(tmp_path / "grey.jpg", icc_profile=profiles.ADOBE, quality=100)
     made = open_source(tmp_path / "grey.jpg")
     assert made.samples.profile == profiles.ADOBE
     pixels = made.picture().pixels
@@ -395,9 +423,9 @@ def test_what_is_saved_opens_elsewhere(tmp_path: Path) -> None:
     for extension in ("png", "tiff", "webp"):
         made.save(tmp_path / f"out.{extension}")
         with Image.open(tmp_path / f"out.{extension}") as image:
-            np.testing.assert_array_equal(np.asarray(image), BYTES)
             assert image.info["icc_profile"] == profiles.ADOBE
             assert image.getexif()[0x0112] == 6
+            np.testing.assert_array_equal(np.asarray(ImageOps.exif_transpose(image)), np.rot90(BYTES, -1))
 
 
 def test_pixels_of_a_plain_file_are_exactly_its_bytes(tmp_path: Path) -> None:

@@ -92,10 +92,37 @@ def test_what_is_not_painted_comes_back_from_the_file_to_the_bit(
         source.metadata.orientation,
     )
     kept = (opacity == 0).numpy()
-    turned = [upright(each.samples.array, source.metadata.orientation)[kept] for each in (source, back)]
-    np.testing.assert_array_equal(*turned)
+    before, after = (upright(each.samples.array, source.metadata.orientation)[kept] for each in (source, back))
+    np.testing.assert_array_equal(after, before)
     assert compare_untouched(source, back, opacity).none
     assert back.untouched_hash(opacity) == source.untouched_hash(opacity)
+
+
+@pytest.mark.parametrize("extension", ["png", "tiff"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        noise(16, 12),
+        noise(16, 12, bits=16, profile=profiles.WIDE, orientation=6),
+        noise(16, 12, alpha=True, profile=profiles.ADOBE, orientation=3),
+        noise(16, 12, colours="grey", bits=16, profile=profiles.GREY, orientation=7),
+    ],
+    ids=["rgb", "deep", "alpha", "grey"],
+)
+def test_ten_edits_through_ten_files_keep_what_none_of_them_painted(
+    tmp_path: Path, first: Source, extension: str
+) -> None:
+    source, union = first, torch.zeros(first.height, first.width)
+    for step in range(10):
+        pixels, opacity = paint(source, step)
+        opacity[:, torch.randperm(source.width)[: source.width * 2 // 3]] = 0
+        opacity[: source.height // 2] = 0
+        source.paste(pixels, opacity).save(tmp_path / f"{step}.{extension}", {"step": str(step)})
+        source, union = open_source(tmp_path / f"{step}.{extension}"), union.maximum(opacity)
+    assert 0 < union.count_nonzero() < union.numel()
+    assert compare_untouched(first, source, union).none
+    assert source.untouched_hash(union) == first.untouched_hash(union)
+    assert source.text == {"step": "9"}
 
 
 @anywhere

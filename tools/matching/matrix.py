@@ -9,10 +9,6 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
-from fictile.autoencoder import FLUX1, SD1, SD3, SDXL, KLSpec, Tiny, as_kl
-from fictile.checkpoint import Parts, load_model
-from fictile.latent import SPACES
-from fictile.matching import DenoiserSubject, VaeSubject, Verdict, match, open_vae
 from tools.matching.document import put
 from tools.matching.independent import INVOKEAI
 from tools.matching.variants import (
@@ -25,6 +21,11 @@ from tools.matching.variants import (
     rotation,
     scaling,
 )
+
+from fictile.autoencoder import FLUX1, SD1, SD3, SDXL, KLSpec, Tiny, as_kl
+from fictile.checkpoint import Parts, load_model
+from fictile.latent import SPACES
+from fictile.matching import DenoiserSubject, VaeSubject, Verdict, match, open_vae
 
 TAEF2 = Path(__file__).parents[3] / "shared" / "weights" / "taesd" / "taef2_encoder.pth"
 PUBLISHED = ("sd1", "sdxl", "sd3", "flux1", "flux2", "wan21")
@@ -108,7 +109,7 @@ def mark(verdict: Verdict, truth: str | None) -> str:
     assert verdict.denoiser_space is not None
     wanted = "belongs" if verdict.denoiser_space.id == truth else "foreign"
     if verdict.kind == "cannot tell":
-        return "?"
+        return "open"
     return verdict.kind if verdict.kind == wanted else f"**{verdict.kind}: WRONG**"
 
 
@@ -122,8 +123,8 @@ def main() -> None:
         lines.append(f"| {candidate.vae.name} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     table = "\n".join(lines)
-    pairs = table.count("belongs") + table.count("foreign") + table.count("?")
-    counts = f"{pairs} pairs: {table.count('WRONG')} wrong, {table.count('?')} open."
+    pairs = table.count("belongs") + table.count("foreign") + table.count("open")
+    counts = f"{pairs} pairs: {table.count('WRONG')} wrong, {table.count('open')} open."
     put("matrix", f"{table}\n\n{counts}")
 
 

@@ -1,4 +1,4 @@
-"""Autoencoders of known truth: a real one in other spaces, with another decoder, and linear ones of published spaces."""
+"""Autoencoders of known truth: a real one in other spaces or with another decoder, and linear ones of one map."""
 
 import copy
 from typing import TypeVar
@@ -31,7 +31,7 @@ def scaling(channels: int, factor: float) -> Matrix:
 
 
 class MixedTiny(Tiny):
-    """A tiny autoencoder with a matrix after its encoder and the inverse before its decoder, whose clamp comes after."""
+    """A tiny autoencoder with a matrix after its encoder, and the inverse before its decoder and the clamp in it."""
 
     def __init__(self, inner: Tiny, matrix: Matrix) -> None:
         nn.Module.__init__(self)
@@ -71,7 +71,7 @@ def fine_tuned(network: N, strength: float, seed: int) -> N:
     with torch.no_grad():
         for name, weight in made.named_parameters():
             if name.startswith("decoder.") and weight.numel() > 1:
-                weight += strength * weight.std() * torch.randn(weight.shape, generator=generator)
+                weight.add_(strength * weight.std() * torch.randn(weight.shape, generator=generator))
     return made
 
 

@@ -19,6 +19,7 @@ from fictile.text import TEXT_FAMILIES, CLIPConditioner
 
 PREDICTIONS: Mapping[str | None, Prediction] = {"eps": "eps", "v": "v"}
 GUIDANCE = 7.0
+DRAWN = (None, "base", "inpaint", "instruct-pix2pix")  # variants of a model: the last two edit pictures
 RESCALE = 0.7  # of the guidance of models that draw from pure noise (arXiv 2305.08891, section 3.4)
 
 
@@ -81,7 +82,7 @@ def _check(identity: Identity, where: str, given: tuple[str, ...]) -> None:
     if identity.family not in TEXT_FAMILIES or not identity.supported:
         known = "Stable Diffusion 1, 2 and XL, SSD-1B and Vega"
         raise RequestError(f"{where} is {identity.title}, which Fictile does not draw with yet; give one of {known}.")
-    if identity.variant not in (None, "base"):
+    if identity.variant not in DRAWN:
         raise RequestError(
             f"{where} is a model of the kind {identity.variant!r}, which needs more than a prompt; "
             "give the base model to draw from words alone."

@@ -15,6 +15,8 @@ from fictile.cli.examples import examples
 from fictile.cli.generate import generate
 from fictile.cli.inspect import inspect
 from fictile.cli.latents import decode, encode
+from fictile.cli.match import match
+from fictile.cli.mismatch import mismatch
 from fictile.cli.mix import mix
 from fictile.cli.replay import replay
 from fictile.cli.roundtrip import roundtrip
@@ -67,11 +69,17 @@ app.command(
     )
 )(mix)
 app.command(epilog=examples("fictile roundtrip photo.jpg", "fictile roundtrip photo.jpg -o back.png --json"))(roundtrip)
+app.command(epilog=examples("fictile mismatch photo.jpg --vae mine.safetensors --vae other.safetensors -o wrong.png"))(
+    mismatch
+)
 app.command(epilog=examples("fictile strip photo.jpg", "fictile strip fox.png -o bare.png"))(strip)
 app.command(epilog=examples("fictile inspect fox.png", "fictile inspect vae.safetensors --json"))(inspect)
 app.command(
     epilog=examples("fictile convert model.safetensors folder", "fictile convert folder model.safetensors --dtype fp16")
 )(convert)
+app.command(epilog=examples("fictile match model.safetensors vae.safetensors", "fictile match folder vae.pt --json"))(
+    match
+)
 app.add_typer(train.app, name="train")
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.editing.canvas import Edges, mirrored_picture, widened, widened_mask
-from fictile.editing.colours import match_colours
+from fictile.editing.colours import match_colours, surroundings
 from fictile.editing.window import Window
 from fictile.errors import RequestError
 from fictile.picture import Mask, Picture, Source
@@ -66,12 +66,23 @@ class EditTask:
         """The mask of `seen`."""
         return self.window.mask(self.mask) if self.window and self.mask else self.mask
 
-    def finished(self, pixels: Float[Tensor, "3 a b"]) -> Source:
+    @property
+    def wants_round_trip(self) -> bool:
+        """Whether `finished` needs to know how `seen` comes back from the latent space."""
+        return self.edit.match_colours and bool((self.opacity == 0).any())
+
+    def finished(self, pixels: Float[Tensor, "3 a b"], round_trip: Float[Tensor, "3 a b"] | None = None) -> Source:
         """What the model made of `seen`, painted over the canvas."""
-        whole = self.window.put_back(pixels, self.whole) if self.window else pixels
-        if self.edit.match_colours:
-            whole = match_colours(whole, self.whole.pixels, self.opacity)
+        whole = self._put_back(pixels)
+        if round_trip is not None:
+            around = surroundings(self.opacity)
+            if self.window:
+                around &= self.window.inside(self.opacity)
+            whole = match_colours(whole, self.whole.pixels, self._put_back(round_trip), around)
         return self.canvas.paste(whole, self.opacity, cover=self.edit.cover)
+
+    def _put_back(self, pixels: Float[Tensor, "3 a b"]) -> Float[Tensor, "3 h w"]:
+        return self.window.put_back(pixels, self.whole) if self.window else pixels
 
     def proven(self) -> Edit:
         """The edit, with the hash of what it leaves alone."""

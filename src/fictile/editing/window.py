@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d, interpolate
 
@@ -61,7 +61,13 @@ class Window:
         self._cut(whole).copy_(_scaled(pixels, (self.height, self.width)))
         return whole
 
-    def _cut(self, grid: Float[Tensor, "*c h w"]) -> Float[Tensor, "*c H W"]:
+    def inside(self, grid: Float[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+        """Which pixels of a grid of the picture's size lie in the window."""
+        inside = torch.zeros_like(grid, dtype=torch.bool)
+        self._cut(inside).fill_(True)
+        return inside
+
+    def _cut(self, grid: Shaped[Tensor, "*c h w"]) -> Shaped[Tensor, "*c H W"]:
         return grid[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
 

@@ -20,6 +20,7 @@ from fictile.matching.calibration import calibration_pictures
 from fictile.matching.confidence import confidence, of_scale
 
 REFUSE, ACCEPT = 0.64, 0.80  # of a figure; docs/matching.md says why
+ACCEPT_FOUR = 0.90  # the same for four channels, which a rotation brings near by chance more often
 REFUSE_SCALE, ACCEPT_SCALE = 1.75, 1.25  # how much too large or too small
 SWAP = 0.02  # a swap of two channels that fits better by this much may be the truth
 READABLE = 0.6  # correlation of colours with the best linear map; below it colours are in no linear map at all
@@ -39,6 +40,7 @@ class Observation:
 class Agreement:
     """How far an observation agrees with a published map; None for what could not be looked at."""
 
+    channels: int
     colours: float | None
     response: float | None
     swap: float  # how much better the answers fit with two channels swapped, as a cosine
@@ -51,7 +53,8 @@ class Agreement:
         figures = [figure for figure in (self.colours, self.response) if figure is not None]
         if not figures or (self.readable is not None and self.readable < READABLE):
             return 0.5
-        sure = confidence(min(figures), refuse=REFUSE, accept=ACCEPT)
+        accept = ACCEPT_FOUR if self.channels <= 4 else ACCEPT
+        sure = confidence(min(figures), refuse=REFUSE, accept=accept)
         return min(sure, 0.5) if self.swap > SWAP else sure
 
     @property
@@ -94,6 +97,7 @@ def agreement(seen: Observation, normalisation: Normalisation, published: Float[
         contrast, spread = (shown.norm() / y.norm()).item(), x.std(0).mean().item()
         size = math.sqrt(contrast * spread)
     return Agreement(
+        channels=len(published),
         colours=explained,
         response=None if response is None else _cosine(_root(metric) @ response, _root(metric) @ published),
         swap=0.0 if response is None else _swap(response, published),

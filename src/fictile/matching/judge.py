@@ -1,10 +1,10 @@
 """What a denoiser says of an autoencoder: its latents are noised a little, denoised once, and compared.
 
-The figure at a level is the error that is left over the error that was put in. Latents of the denoiser's own space leave
-less than one, since it has learnt what they look like. Foreign ones leave more: it takes them for its own under noise,
-and moves them there. Three things make that sharp: little noise (under much of it every latent gains), one spread for
-all latents (a shrunk space gains nothing by being shrunk), and pictures of the denoiser's own domain, with the curve that
-its own autoencoder leaves on them for comparison.
+The figure at a level is the error that is left over the error that was put in. Latents of the denoiser's own space
+leave less than one, since it has learnt what they look like. Foreign ones leave more: it takes them for its own under
+noise, and moves them there. Three things make that sharp: little noise (under much of it every latent gains), one
+spread for all latents (a shrunk space gains nothing by being shrunk), and pictures of the denoiser's own domain, with
+the curve that its own autoencoder leaves on them for comparison.
 """
 
 import math
@@ -74,12 +74,14 @@ def judge(denoiser: Denoiser, unasked: Conditioning, latents: Float[Tensor, "b c
 
 
 @torch.no_grad()
-def error_curve(denoiser: Denoiser, unasked: Conditioning, latents: Float[Tensor, "b c h w"]) -> tuple[float, ...]:
-    """The squared error left over the one put in, at each of LEVELS. Everything is on one device."""
+def error_curve(
+    denoiser: Denoiser, unasked: Conditioning, latents: Float[Tensor, "b c h w"], levels: tuple[float, ...] = LEVELS
+) -> tuple[float, ...]:
+    """The squared error left over the one put in, at each level of noise over signal. Everything is on one device."""
     noise = initial_noise(tuple(latents.shape[1:]), SEED, len(latents))
     conditioning = unasked.repeat(len(latents))
     curve: list[float] = []
-    for wanted in LEVELS:
+    for wanted in levels:
         scale = wanted / (1 + wanted) if isinstance(denoiser.schedule, Flow) else wanted
         level = denoiser.schedule.level(denoiser.schedule.time_of(scale))
         noisy = level.alpha * latents + level.sigma * noise

@@ -35,10 +35,10 @@ def match(denoiser: DenoiserSubject, vae: VaeSubject) -> Verdict:
     is at hand: latents beside those of the autoencoder that came with the denoiser, published colours, and what the
     denoiser makes of them. A verdict needs one finding that is sure and none that surely denies it.
     """
-    if misfit := _shape(denoiser, vae):
-        return _verdict(denoiser, vae, [misfit])
     claim, told = claimed(vae)
-    findings = [_Finding(evidence=evidence) for evidence in told]
+    findings = [_Finding(evidence=evidence, speaks=claim.space.id if claim else None) for evidence in told]
+    if misfit := _shape(denoiser, vae):
+        return _verdict(denoiser, vae, [*findings, misfit])
     if denoiser.space and claim:
         findings.append(_names(denoiser, denoiser.space, claim))
         if claim.proven and findings[-1].belongs != _UNNAMED:

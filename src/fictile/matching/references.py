@@ -1,8 +1,8 @@
 """What colour each channel of a latent stands for, as others have published it for their previews.
 
-Each table is somebody's fit of colours to latents in model units, made apart from the other one. Both have a row for each
-channel (of FLUX.2 before its cells are folded), with red, green and blue; those of ComfyUI are for pixels in [-1, 1],
-those of stable-diffusion.cpp for [0, 1]. Offsets are left out: nothing here depends on them.
+Each table is somebody's fit of colours to latents in model units, made apart from the other one. Both have a row for
+each channel (of FLUX.2 before its cells are folded), with red, green and blue; those of ComfyUI are for pixels in
+[-1, 1], those of stable-diffusion.cpp for [0, 1]. Offsets are left out: nothing here depends on them.
 """
 
 from collections.abc import Mapping
@@ -51,8 +51,8 @@ COMFYUI: Mapping[str, Rows] = {
     ),
 }  # fmt: skip
 
-# github.com/leejet/stable-diffusion.cpp (MIT), src/runtime/latent-preview.h, commit 2e0f0421: *_latent_rgb_proj, rounded to five
-# places; that of sd3 is half of what stands in github.com/Stability-AI/sd3.5, sd3_impls.py
+# github.com/leejet/stable-diffusion.cpp (MIT), src/runtime/latent-preview.h, commit 2e0f0421: *_latent_rgb_proj,
+# rounded to five places; that of sd3 is half of what stands in github.com/Stability-AI/sd3.5, sd3_impls.py
 STABLE_DIFFUSION_CPP: Mapping[str, Rows] = {
     "sd1": (
         (0.16868, 0.10817, 0.12869), (0.08282, 0.19341, 0.0235), (-0.1339, 0.11852, 0.11176),

@@ -1,6 +1,7 @@
 """Files <-> pixels: the only place that knows about PNG, EXIF orientation, colour profiles, alpha and bit depth."""
 
 from fictile.picture.encode import check_writable
+from fictile.picture.gallery import gallery
 from fictile.picture.mask import Mask
 from fictile.picture.pad import crop, mirrored, pad_to_multiple
 from fictile.picture.picture import Picture
@@ -20,6 +21,7 @@ __all__ = [
     "compare_untouched",
     "crop",
     "from_uint8",
+    "gallery",
     "load_picture",
     "mirrored",
     "open_source",

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import UInt16
 
+SRGB_PRIMARIES = {1, 2}  # those of sRGB, and not said: ITU-T H.273, table 2
 HDR_TRANSFERS = {16, 18}  # PQ and HLG: ITU-T H.273, table 3
 _HEADER = 1 << 16  # bytes: the boxes of properties stand before the coded pictures
 
@@ -14,10 +15,12 @@ def bit_depth(data: bytes) -> int:
     return 8 if not flags & 0x40 else 12 if flags & 0x20 else 10
 
 
-def is_hdr(data: bytes) -> bool:
-    """Whether its light is PQ or HLG (ISO 14496-12, 12.1.5: the second number of an nclx colour box)."""
+def stated_colours(data: bytes) -> tuple[int, int] | None:
+    """Primaries and transfer by the numbers of ITU-T H.273 (ISO 14496-12, 12.1.5: an nclx colour box)."""
     place = data.find(b"colrnclx", 0, _HEADER)
-    return place >= 0 and int.from_bytes(data[place + 10 : place + 12], "big") in HDR_TRANSFERS
+    if place < 0:
+        return None
+    return int.from_bytes(data[place + 8 : place + 10], "big"), int.from_bytes(data[place + 10 : place + 12], "big")
 
 
 def stretched(array: np.ndarray, bits: int) -> UInt16[np.ndarray, "..."]:

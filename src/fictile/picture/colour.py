@@ -5,12 +5,12 @@ code values for a plain matrix profile. Nothing is clipped on the way, so that a
 """
 
 import io
+from dataclasses import replace
 from functools import lru_cache
-from typing import cast
 
 import imagecodecs
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int32, UInt8
 from PIL import ImageCms
 
 from fictile.errors import RequestError
@@ -22,6 +22,7 @@ RGB = Float[np.ndarray, "h w 3"]
 Plane = Float[np.ndarray, "h w 1"]
 
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB: ITU-R BT.709, 3.2
+_LARGE = 1 << 18  # pixels of a picture in which looking for equal colours pays
 _INK = 100  # LittleCMS counts ink in percent, everything else from 0 to 1
 _SPACES = {
     "grey": ("GRAY", "gray"),
@@ -32,6 +33,16 @@ _SPACES = {
 
 def to_srgb(samples: Samples) -> RGB:
     """The colours as sRGB, where 0 is black and 1 is full; beyond them where the profile reaches beyond sRGB."""
+    height, width, _ = samples.array.shape
+    if height * width > _LARGE and samples.colours == "rgb" and samples.bits == 8 and samples.profile is not None:
+        distinct, places = _distinct(colours(samples))
+        if len(distinct) < places.size // 2:  # as in photographs: converting is the slow part
+            few = replace(samples, array=distinct[None], alpha=False)
+            return _converted(few)[0][places]
+    return _converted(samples)
+
+
+def _converted(samples: Samples) -> RGB:
     values = colours(samples) / np.float32(samples.top)
     profile = samples.profile
     if samples.colours == "grey" and (profile is None or _space(profile) == "RGB "):
@@ -91,13 +102,10 @@ def encoded(light: Values) -> Values:
 def profile_fits(profile: bytes, kind: str) -> bool:
     """Whether an ICC profile can be read, and describes colours of this kind (grey may be described as RGB)."""
     try:
-        space = _space(profile)
-        fits = space in {_SPACES[kind][0], "RGB "} if kind == "grey" else space == _SPACES[kind][0]
-        if fits:
-            _transformed(np.zeros((1, 1, _depth(profile)), np.float32), profile, _srgb(), _named(profile), "rgb")
-    except (ImageCms.PyCMSError, OSError, imagecodecs.CmsError, ValueError, KeyError):
+        _transformed(np.zeros((1, 1, _depth(profile)), np.float32), profile, _srgb(), _named(profile), "rgb")
+    except (imagecodecs.CmsError, KeyError):
         return False
-    return fits
+    return _space(profile) == _SPACES[kind][0] or (kind == "grey" and _space(profile) == "RGB ")
 
 
 def is_hdr(profile: bytes) -> bool:
@@ -112,9 +120,10 @@ def is_hdr(profile: bytes) -> bool:
 
 def check_profile_takes(profile: bytes | None, name: str) -> None:
     """Raise RequestError when colours cannot be converted into the profile, as into one of a scanner."""
+    if profile is None:
+        return
     try:
-        if profile is not None:
-            _transformed(np.zeros((1, 1, 3), np.float32), _srgb(), profile, "rgb", _named(profile))
+        _transformed(np.zeros((1, 1, 3), np.float32), _srgb(), profile, "rgb", _named(profile))
     except imagecodecs.CmsError as error:
         raise RequestError(
             f"The colour profile of {name} ({_description(profile)}) only leads out of its colours, not into "
@@ -122,7 +131,9 @@ def check_profile_takes(profile: bytes | None, name: str) -> None:
         ) from error
 
 
-def _transformed(values: Values, source: bytes, target: bytes, kind: str, target_kind: str) -> Values:
+def _transformed(
+    values: Values, source: bytes, target: bytes, kind: str, target_kind: str
+) -> Float[np.ndarray, "h w d"]:
     """Relative colorimetric with black point compensation, in float32 throughout."""
     if kind == "cmyk":
         values = values * _INK
@@ -140,9 +151,20 @@ def _transformed(values: Values, source: bytes, target: bytes, kind: str, target
     return out / _INK if target_kind == "cmyk" else out
 
 
+def _distinct(rgb: UInt8[np.ndarray, "h w 3"]) -> tuple[UInt8[np.ndarray, "n 3"], Int32[np.ndarray, "h w"]]:
+    """The colours that occur, in some order, and which of them each pixel has. No sorting: colours are counted off."""
+    packed = rgb.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    occurs = np.zeros(1 << 24, bool)
+    occurs[packed] = True
+    found = np.flatnonzero(occurs)
+    rank = np.empty(1 << 24, np.int32)
+    rank[found] = np.arange(len(found), dtype=np.int32)
+    return np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.uint8), rank[packed]
+
+
 @lru_cache(maxsize=1)
 def _srgb() -> bytes:
-    return cast(bytes, imagecodecs.cms_profile("srgb"))
+    return imagecodecs.cms_profile("srgb")
 
 
 @lru_cache(maxsize=8)
@@ -155,14 +177,13 @@ def _is_srgb(profile: bytes) -> bool:
     return bool(np.abs(_transformed(grid, profile, _srgb(), "rgb", "rgb") - grid).max() < 0.01 / 255)
 
 
-@lru_cache(maxsize=8)
 def _space(profile: bytes) -> str:
-    return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space
+    """Its data colour space (ICC.1:2022, 7.2.6)."""
+    return profile[16:20].decode("latin-1")
 
 
-def _description(profile: bytes | None) -> str:
-    known = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.profile_description if profile else None
-    return known or "unnamed"
+def _description(profile: bytes) -> str:
+    return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip() or "unnamed"
 
 
 def _named(profile: bytes) -> str:

@@ -1,11 +1,12 @@
 """Files to samples and metadata: by Pillow where it gives all bits, else by imagecodecs and tifffile."""
 
+import io
 import logging
 import struct
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import imagecodecs
@@ -16,7 +17,7 @@ from fictile.errors import RequestError
 from fictile.picture import avif, png, tiff
 from fictile.picture.colour import is_hdr, profile_fits
 from fictile.picture.metadata import Metadata
-from fictile.picture.orientation import TAG, known
+from fictile.picture.orientation import TAG, as_stored, known
 from fictile.picture.samples import CHANNELS, Colours, Samples, check_size
 from fictile.picture.xmp import split
 
@@ -68,8 +69,9 @@ def decode(path: str | Path) -> tuple[Header, Samples]:
         header = read_header(path)
         if header.frames > 1:
             _log.warning("%s has %d frames: the first is taken.", path, header.frames)
-        samples = tiff.read_samples(path) if header.format == "TIFF" else None
-        if samples is None:
+        if header.format == "TIFF":
+            samples = tiff.read_samples(path) or _simple_tiff(Path(path), header.metadata.orientation)
+        else:
             with Image.open(path) as image:
                 samples = _deep(image, Path(path)) or _samples(image)
         return header, _with_known_colours(samples, path)
@@ -125,16 +127,14 @@ def _header(image: Image.Image) -> Header:
 
 
 def _deep(image: Image.Image, path: Path) -> Samples | None:
-    """Samples of more than 8 bits, which Pillow would cut off; None where there are none. Refuses what says it is HDR."""
+    """Samples of more than 8 bits, which Pillow would cut off; None where there are none. Refuses HDR."""
     if image.format == "PNG":
         data = path.read_bytes()
-        if png.is_hdr(data):
-            raise _too_bright(path)
+        _check_colours(png.stated_colours(data), image, path)
         array = imagecodecs.png_decode(data) if png.bit_depth(data) == 16 else None
     elif image.format == "AVIF":
         data = path.read_bytes()
-        if avif.is_hdr(data):
-            raise _too_bright(path)
+        _check_colours(avif.stated_colours(data), image, path)
         bits = avif.bit_depth(data)
         array = None if bits == 8 else avif.stretched(imagecodecs.avif_decode(data, index=0), bits)
     else:
@@ -151,6 +151,17 @@ def _deep(image: Image.Image, path: Path) -> Samples | None:
     )
 
 
+def _check_colours(stated: tuple[int, int] | None, image: Image.Image, path: Path) -> None:
+    """Refuse the light of HDR, and say it where colours are wider than sRGB and no profile leads there."""
+    if stated is None:
+        return
+    primaries, transfer = stated
+    if transfer in avif.HDR_TRANSFERS:
+        raise _too_bright(path)
+    if primaries not in avif.SRGB_PRIMARIES and not image.info.get("icc_profile"):
+        _log.warning("%s names other primaries than those of sRGB, without a profile: it is read as sRGB.", path)
+
+
 def _samples(image: Image.Image) -> Samples:
     """The samples of at most 8 bits."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;"):
@@ -163,6 +174,13 @@ def _samples(image: Image.Image) -> Samples:
     kind, alpha = _KINDS[image.mode]
     array = np.array(image).reshape(image.height, image.width, CHANNELS[kind] + alpha)
     return Samples(array=array, colours=kind, alpha=alpha, profile=profile)
+
+
+def _simple_tiff(path: Path, orientation: int) -> Samples:
+    """Palettes, single bits and the like. Pillow turns them upright; from memory, since it confuses mapped sides."""
+    with Image.open(io.BytesIO(path.read_bytes())) as image:
+        samples = _samples(image)
+    return replace(samples, array=np.ascontiguousarray(as_stored(samples.array, orientation)))
 
 
 def _profile(image: Image.Image) -> bytes | None:
@@ -187,7 +205,7 @@ def _with_known_colours(samples: Samples, path: str | Path) -> Samples:
         raise RequestError(
             f"{path} is CMYK without a colour profile, so that nobody knows its colours: convert it to RGB first."
         )
-    return Samples(array=samples.array, colours=samples.colours, alpha=samples.alpha, profile=profile)
+    return replace(samples, profile=profile)
 
 
 def _too_bright(path: str | Path) -> RequestError:

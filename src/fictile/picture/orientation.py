@@ -1,8 +1,7 @@
 """The eight orientations of EXIF (2.32, tag 0x0112): how a stored picture is turned to stand upright."""
 
-from typing import TypeVar
-
 import numpy as np
+from jaxtyping import Shaped
 
 TAG = 0x0112
 
@@ -18,7 +17,7 @@ _TURNS = {
     8: (True, True, False),
 }
 
-Grid = TypeVar("Grid", bound=np.ndarray)
+Grid = Shaped[np.ndarray, "..."]
 
 
 def upright(stored: Grid, orientation: int) -> Grid:

@@ -8,7 +8,6 @@ from itertools import chain
 import imagecodecs
 import numpy as np
 
-from fictile.picture.avif import HDR_TRANSFERS
 from fictile.picture.metadata import Metadata
 from fictile.picture.samples import Samples
 
@@ -34,14 +33,14 @@ def bit_depth(data: bytes) -> int:
     return data[24]
 
 
-def is_hdr(data: bytes) -> bool:
-    """Whether its light is PQ or HLG (11.3.2.6: the second byte of cICP)."""
+def stated_colours(data: bytes) -> tuple[int, int] | None:
+    """Primaries and transfer by the numbers of ITU-T H.273 (11.3.2.6: the first two bytes of cICP)."""
     for kind, content in _chunks(data):
-        if kind == b"cICP":
-            return content[1] in HDR_TRANSFERS
+        if kind == b"cICP" and len(content) == 4:
+            return content[0], content[1]
         if kind == b"IDAT":
             break
-    return False
+    return None
 
 
 def profile_of(gamma: float | None, chromaticity: tuple[float, ...] | None, *, grey: bool) -> bytes | None:

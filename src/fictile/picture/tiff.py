@@ -143,9 +143,8 @@ def _divided(array: np.ndarray) -> np.ndarray:
 
 def _exif(file: tifffile.TiffFile) -> bytes | None:
     """As a block of its own, where Pillow can open the file."""
-    file.filehandle.seek(0)
     try:
-        with Image.open(file.filehandle) as image:
+        with Image.open(file.filehandle.path) as image:
             exif = image.getexif()
             for tag in set(exif) - _EXIF:
                 del exif[tag]

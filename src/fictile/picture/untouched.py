@@ -37,7 +37,7 @@ def hash_samples(samples: Samples, where: Where) -> str:
     if samples.alpha and bool((array[:, -1] == samples.top).all()):
         array = array[:, :-1]
     digest = hashlib.sha256(f"{samples.colours} {array.dtype.name} {array.shape}\n".encode())
-    digest.update(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))))
+    digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
 

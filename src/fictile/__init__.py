@@ -12,7 +12,7 @@ from fictile.errors import FictileError, RequestError, SpaceMismatch
 if TYPE_CHECKING:
     from fictile.denoiser import Guidance
     from fictile.fidelity import compare, roundtrip
-    from fictile.latent import Latent, LatentSpace
+    from fictile.latent import Latent, LatentSpace, mix
     from fictile.model import Model, load
     from fictile.picture import Picture
     from fictile.recipe import Recipe
@@ -32,6 +32,7 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "mix",
     "roundtrip",
 ]
 
@@ -44,6 +45,7 @@ _HOME = {
     "Recipe": "fictile.recipe",
     "compare": "fictile.fidelity",
     "load": "fictile.model",
+    "mix": "fictile.latent",
     "roundtrip": "fictile.fidelity",
 }
 

@@ -9,10 +9,12 @@ from typing import TypeVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from fictile.denoiser import Conditioning, Denoiser, Guidance, guide, guide_by_picture
 from fictile.engine import Runtime
 from fictile.errors import FictileError, RequestError
+from fictile.latent import Latent
 from fictile.recipe import PICTURE_GUIDANCE, Recipe
 from fictile.sampling import (
     SAMPLERS,
@@ -75,6 +77,21 @@ class Diffusion:
             raise RequestError(f"{self.name} changes pictures and draws none from words alone; give it one to edit.")
         StepNoise((), (recipe.seed, recipe.seed + recipe.count - 1))
         self._check_size(recipe.size, given)
+
+    def fitted(self, start: Latent) -> Latent:
+        """A latent to start from, continued at its lower and right edge as far as the denoiser needs it.
+
+        Raises SpaceMismatch for a latent of another space, RequestError for several or one that is not finite.
+        """
+        start.check(self.denoiser.space)
+        if len(start) != 1:
+            raise RequestError(f"The latent to start from holds {len(start)} pictures; give one of them, as latent[0].")
+        if not start.data.isfinite().all():
+            raise RequestError("The latent to start from has values that are not finite numbers; make it again.")
+        height, width = start.data.shape[2:]
+        cells = self.multiple // self.denoiser.space.factor
+        data = F.pad(start.data.float(), (0, -width % cells, 0, -height % cells), mode="replicate")
+        return replace(start.with_data(data.cpu()), size=start.picture_size)
 
     def sample(
         self,

@@ -1,6 +1,7 @@
 """What a model makes: a picture, the latent it was decoded from, and its recipe."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.errors import RequestError
-from fictile.latent import Latent
-from fictile.picture import Picture, Source, save_picture
-from fictile.recipe import Recipe
+from fictile.latent import SUFFIX, Latent
+from fictile.picture import Picture, Source, load_picture, save_picture
+from fictile.recipe import IN_LATENT, Recipe
 
 PictureFile = str | Path
+Init = PictureFile | Picture | Latent
+"""What pictures can be started from; of files, pictures and latents."""
+OnSampled = Callable[[Latent, Recipe], None]
+"""Called with the latents of all pictures of a run and the recipe of the first, before any is decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +28,19 @@ class GeneratedPicture:
     latent: Latent  # a batch of one, on the CPU
     recipe: Recipe
 
-    def save(self, path: PictureFile) -> None:
-        """Write the picture; its file carries the recipe. Raises RequestError when the place cannot be written to."""
-        save_picture(self.pixels, path, self.recipe.text_chunks())
+    def save(self, path: PictureFile, *, strip: bool = False) -> None:
+        """Write the picture with its recipe, or with `strip` its pixels alone.
+
+        Raises RequestError when the place cannot be written to.
+        """
+        save_picture(self.pixels, path, None if strip else self.recipe.text_chunks())
+
+    def save_latent(self, path: PictureFile, *, strip: bool = False) -> None:
+        """Write the latent, with its recipe unless `strip` leaves it out: `Model.finish` makes the picture of it.
+
+        Raises RequestError when the place cannot be written to.
+        """
+        _save_latent(self.latent, self.recipe, path, strip)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +67,38 @@ class EditedPicture:
         """
         self.source.save(path, None if strip else self.recipe.text_chunks(), strip=strip)
 
+    def save_latent(self, path: PictureFile, *, strip: bool = False) -> None:
+        """Write the latent as that of a generated picture is; nothing where there was nothing to do."""
+        if self.latent is not None:
+            _save_latent(self.latent, self.recipe, path, strip)
 
-def check_init(needed: str | None, given: Picture | None) -> None:
-    """Raises RequestError unless `given` is the picture whose hash a recipe needs, or both are None."""
-    if needed == (given and pixel_hash(given)):
+
+def open_init(init: Init | Source) -> Picture | Latent:
+    """What `generate` starts from: a file whose name ends in .latent.safetensors is a latent, any other a picture.
+
+    Raises RequestError for what is neither.
+    """
+    if isinstance(init, Source):
+        return init.picture()
+    if isinstance(init, Picture | Latent):
+        return init
+    return Latent.load(init) if str(init).endswith(SUFFIX) else load_picture(init)
+
+
+def init_size(init: Picture | Latent) -> tuple[int, int]:
+    """Height and width in pixels."""
+    return init.picture_size if isinstance(init, Latent) else (init.height, init.width)
+
+
+def init_hash(init: Picture | Latent) -> str:
+    """SHA-256 of the pixels of a picture, or of the values of a latent."""
+    values = init.data.float() if isinstance(init, Latent) else init.pixels
+    return hashlib.sha256(values.cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+def check_init(needed: str | None, given: Picture | Latent | None) -> None:
+    """Raises RequestError unless `given` is the picture or latent whose hash a recipe needs, or both are None."""
+    if needed == (None if given is None else init_hash(given)):
         return
     if given is None:
         problem = "a picture, and none was given; give that picture"
@@ -66,6 +109,5 @@ def check_init(needed: str | None, given: Picture | None) -> None:
     raise RequestError(f"The recipe started from {problem}.")
 
 
-def pixel_hash(picture: Picture) -> str:
-    """SHA-256 of the pixels of a picture."""
-    return hashlib.sha256(picture.pixels.cpu().contiguous().numpy().tobytes()).hexdigest()
+def _save_latent(latent: Latent, recipe: Recipe, path: PictureFile, strip: bool) -> None:
+    latent.save(path, None if strip else {IN_LATENT: recipe.to_json()})

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile import __version__
-from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
+from fictile.autoencoder import COMFY_SUFFIX, AnyAutoencoder, PrecisionMemory, read_comfy_latent
 from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec, check_tiling
 from fictile.denoiser import Denoiser, Guidance
@@ -21,7 +21,17 @@ from fictile.editing import EditTask, input_hash, past
 from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent, LatentSpace
-from fictile.made import EditedPicture, GeneratedPicture, PictureFile, check_init, pixel_hash
+from fictile.made import (
+    EditedPicture,
+    GeneratedPicture,
+    Init,
+    OnSampled,
+    PictureFile,
+    check_init,
+    init_hash,
+    init_size,
+    open_init,
+)
 from fictile.matching.choose import open_codec, open_parts
 from fictile.picture import Mask, Picture, Source, load_picture, open_source
 from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
@@ -29,6 +39,7 @@ from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
 from fictile.text import Prompt, TextConditioner
 
 PACKAGED = "emoji"
+DECODES = ("vae_hash", "vae_origin", "vae_forced", "decode_precision")  # the fields of a recipe that say what decodes
 STRENGTH = 0.75  # of an edit without a mask
 NOTHING_MASKED = "the mask is empty, so the picture was copied"
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
@@ -89,12 +100,13 @@ class Model:
         schedule: str | None = None,
         size: tuple[int, int] | None = None,
         count: int = 1,
-        init: PictureFile | Picture | None = None,
+        init: Init | None = None,
         strength: float = 1.0,
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
         callback: Callback | None = None,
+        sampled: OnSampled | None = None,
     ) -> list[GeneratedPicture]:
         """Make `count` pictures of what the prompt says; whatever is None is the model's default.
 
@@ -105,21 +117,23 @@ class Model:
             guidance: how strongly the prompt guides, 1 for no more than trained; or a `Guidance` with its interval.
             sampler: `sampling.SAMPLERS` lists them; A1111's and diffusers' names are taken too.
             schedule: of the steps; `sampling.SCHEDULES` lists them, and A1111's "Automatic" is as good as None.
-            size: height and width, multiples of `multiple`. With an init picture, its own.
-            init: a picture to start from instead of noise alone.
-            strength: how much of the init picture may change: at 0 it only takes the trip through the latent space, at
-                1 it leaves nothing but its size; without one it means nothing.
+            size: height and width, multiples of `multiple`. With something to start from, its own.
+            init: a picture, or a latent (such as a mix), to start from instead of noise alone.
+            strength: how much of it may change: at 0 it only takes the trip through the latent space, at 1 it leaves
+                nothing but its size; without one it means nothing.
             weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
             clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
                 last, in A1111's counting.
             tiling: "on" encodes and decodes in bands of rows, exactly and in little memory; "off" never does; "auto"
                 does where the whole would not fit into the free memory.
             callback: called at each evaluation with (step index, level, x, x0).
+            sampled: called once with the latents of all pictures and the recipe of the first, before any is decoded:
+                to keep them, should decoding fail. `finish` goes on from there.
 
         Raises RequestError before anything is computed when an argument is out of its range, FictileError when the
         result is not finite.
         """
-        given = None if init is None else _opened(init)
+        given = None if init is None else open_init(init)
         recipe = self._recipe(
             prompt=prompt,
             negative=negative,
@@ -129,15 +143,16 @@ class Model:
             sampler=sampler,
             schedule=schedule,
             count=count,
-            size=size or ((given.height, given.width) if given else self.defaults.size),
-            strength=strength if given else 1.0,
-            init=pixel_hash(given) if given else None,
+            size=size or (self.defaults.size if given is None else init_size(given)),
+            strength=1.0 if given is None else strength,
+            init=None if given is None else init_hash(given),
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
         )
-        latent = self._sampled(recipe, given, None, callback)
-        return [self._picture(latent[index], recipe, index) for index in range(count)]
+        start = self._start(recipe, given)
+        latent = self._sampled(recipe, start, self._beside(recipe, given, None, start), callback)
+        return self._pictures(latent, recipe, sampled)
 
     def edit(
         self,
@@ -164,6 +179,7 @@ class Model:
         clip_skip: int = 1,
         tiling: str = "auto",
         callback: Callback | None = None,
+        sampled: OnSampled | None = None,
     ) -> list[EditedPicture]:
         """Make `count` edits of a picture, and paint them over the samples of its file.
 
@@ -224,7 +240,7 @@ class Model:
             ),
             history=past(source.text),
         )
-        return self._edited(recipe, source, range(count), callback)
+        return self._edited(recipe, source, range(count), callback, sampled)
 
     def count_tokens(self, prompt: str, *, weighting: str = "a1111") -> Prompt:
         """The prompt as the text encoder reads it: its tokens, its chunks, and what is weighted.
@@ -237,10 +253,11 @@ class Model:
         self,
         source: Recipe | PictureFile,
         *,
-        init: PictureFile | Picture | Source | None = None,
+        init: Init | Source | None = None,
         callback: Callback | None = None,
+        sampled: OnSampled | None = None,
     ) -> GeneratedPicture | EditedPicture:
-        """Make a picture again from its recipe, or from the file that carries it; `init` is the one it started from.
+        """Make a picture again from its recipe, or from the file that carries it; `init` is what it started from.
 
         The same bytes come out on the same machine with the same versions, in the recipe's own runtime:
         `load(path, runtime=recipe.runtime)`. Elsewhere `Recipe.differences` tells what has changed.
@@ -263,13 +280,33 @@ class Model:
             raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
         if recipe.edit:
-            if init is None or isinstance(init, Picture):
-                raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
-            given = init if isinstance(init, Source) else open_source(init)
-            return self._edited(first, given, [recipe.index], callback)[0]
-        given = None if init is None else _opened(init)
+            return self._edited(first, _edited_file(init), [recipe.index], callback, sampled)[0]
+        given = None if init is None else open_init(init)
         check_init(recipe.init, given)
-        return self._picture(self._sampled(first, given, None, callback)[recipe.index], first, recipe.index)
+        start = self._start(first, given)
+        latent = self._sampled(first, start, self._beside(first, given, None, start), callback)[recipe.index]
+        return self._pictures(latent, first.later(recipe.index), sampled)[0]
+
+    def finish(
+        self, latent: Latent, recipe: Recipe, *, init: Init | Source | None = None
+    ) -> Sequence[GeneratedPicture | EditedPicture]:
+        """The pictures of latents that have been sampled before; `recipe` is that of the first.
+
+        `init` is the file that was edited, if the recipe is of an edit. In the recipe's own runtime,
+        `load(path, runtime=recipe.runtime)`, they are those that the run would have made.
+        Raises SpaceMismatch for latents of another space, RequestError for those that are not finite, FictileError when
+        the result is not.
+        """
+        latent.check(self.space)
+        if not latent.data.isfinite().all():
+            raise RequestError("The latent has values that are not finite numbers; make it again.")
+        identity = self._identity()
+        recipe = replace(recipe, notes=(), **{name: identity[name] for name in DECODES})
+        if recipe.edit is None:
+            return self._pictures(latent, recipe)
+        task = EditTask(recipe.edit, _edited_file(init), native=self.defaults.size, multiple=self.multiple)
+        start = self._start(recipe, task.seen, task.seen_mask)
+        return self._painted(task, start, self._pictures(latent, recipe))
 
     def encode(self, picture: PictureFile | Picture, *, tiling: str = "auto") -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -278,6 +315,19 @@ class Model:
         the true size. `tiling` is as in `generate`. Raises RequestError for what is no picture.
         """
         return self.codec.encode(_opened(picture), tiling=tiling)
+
+    def as_latent(self, source: Init, *, space: str | None = None) -> Latent:
+        """The latent of a picture or a latent file, Fictile's or ComfyUI's; `space` names that of the latter.
+
+        Raises SpaceMismatch for a latent of another space, RequestError for what is neither picture nor latent.
+        """
+        if isinstance(source, str | Path) and Path(source).suffix == COMFY_SUFFIX:
+            source = read_comfy_latent(source, space)
+        start = open_init(source)
+        if isinstance(start, Picture):
+            return self.encode(start)
+        start.check(self.space)
+        return start
 
     def decode(self, latent: Latent, *, tiling: str = "auto") -> Picture:
         """A latent of one picture to the picture, in its true size. `tiling` is as in `generate`.
@@ -321,28 +371,33 @@ class Model:
             **self._identity(),
         )
 
-    def _sampled(self, recipe: Recipe, init: Picture | None, mask: Mask | None, callback: Callback | None) -> Latent:
-        """The latents of all pictures that are made together with the one of this recipe, the first of them."""
+    def _start(self, recipe: Recipe, init: Picture | Latent | None, mask: Mask | None = None) -> Start | None:
+        """What sampling starts from, once the recipe has been checked: nothing but noise if nothing is given."""
         check_tiling(recipe.tiling)
-        self._diffusion.check(recipe, init and (init.height, init.width))
-        start = None
-        if init:
-            latent = self._started(init, recipe)
-            start = Start(latent=latent.data, mask=mask and mask.cells(self.multiple, self.space.factor))
-        x0 = self._diffusion.sample(recipe, start, self._beside(recipe, init, mask, start), callback)
+        self._diffusion.check(recipe, None if init is None else init_size(init))
+        if init is None:
+            return None
+        latent = self._diffusion.fitted(init) if isinstance(init, Latent) else self._encoded(init, recipe)
+        return Start(latent=latent.data, mask=mask and mask.cells(self.multiple, self.space.factor))
+
+    def _sampled(
+        self,
+        recipe: Recipe,
+        start: Start | None,
+        beside: Float[Tensor, "1 k h w"] | None,
+        callback: Callback | None,
+    ) -> Latent:
+        """The latents of all pictures that are made together with the one of this recipe, the first of them."""
+        x0 = self._diffusion.sample(recipe, start, beside, callback)
         return Latent(x0, self.space, recipe.size, self.codec.content_hash)
 
-    def _started(self, picture: Picture, recipe: Recipe) -> Latent:
+    def _encoded(self, picture: Picture, recipe: Recipe) -> Latent:
         latent, notes = self.codec.encoded(picture, self.multiple, PRECISIONS[recipe.decode_precision], recipe.tiling)
         self.codec.tell(notes)
         return latent
 
-    def _round_trip(self, picture: Picture, recipe: Recipe) -> Float[Tensor, "3 h w"]:
-        """How a picture comes back from the latent space."""
-        return self.codec.decoded(self._started(picture, recipe), PRECISIONS[recipe.decode_precision])[0]
-
     def _beside(
-        self, recipe: Recipe, picture: Picture | None, mask: Mask | None, start: Start | None
+        self, recipe: Recipe, picture: Picture | Latent | None, mask: Mask | None, start: Start | None
     ) -> Float[Tensor, "1 k h w"] | None:
         """What the denoiser sees beside the noisy latent (see `Denoiser.sight`)."""
         sight = self.denoiser.sight
@@ -352,37 +407,53 @@ class Model:
             assert start is not None, "words alone have been refused"
             return self.autoencoder.normalisation.undo(start.latent)
         mask = mask or Mask.everything(recipe.size)
-        kept = torch.zeros(3, *recipe.size) if picture is None else picture.pixels * (mask.amount == 0)
+        kept = picture.pixels * (mask.amount == 0) if isinstance(picture, Picture) else torch.zeros(3, *recipe.size)
         hidden = (mask.cells(self.multiple, self.space.factor) > 0).float()
-        return torch.cat([hidden, self._started(Picture(kept), recipe).data], dim=1)
+        return torch.cat([hidden, self._encoded(Picture(kept), recipe).data], dim=1)
 
     def _edited(
-        self, recipe: Recipe, source: Source, indices: Sequence[int], callback: Callback | None
+        self,
+        recipe: Recipe,
+        source: Source,
+        indices: Sequence[int],
+        callback: Callback | None,
+        sampled: OnSampled | None,
     ) -> list[EditedPicture]:
-        """The edits of these indices among those that are made together."""
+        """The edits of these indices, in a row, among those that are made together."""
         assert recipe.edit is not None, "this is the recipe of an edit"
         task = EditTask(recipe.edit, source, native=self.defaults.size, multiple=self.multiple)
         recipe = replace(recipe, size=(task.seen.height, task.seen.width), edit=task.proven())
         if task.is_empty:
             self._diffusion.check(recipe, recipe.size)
             recipe = replace(recipe, notes=(NOTHING_MASKED,))
-            return [
-                EditedPicture(source=source, latent=None, recipe=replace(recipe, seed=recipe.seed + index, index=index))
-                for index in indices
-            ]
-        latent = self._sampled(recipe, task.seen, task.seen_mask, callback)
-        made = [self._picture(latent[index], recipe, index) for index in indices]
-        back = self._round_trip(task.seen, recipe) if task.wants_round_trip else None
+            return [EditedPicture(source=source, latent=None, recipe=recipe.later(index)) for index in indices]
+        seen, mask = task.seen, task.seen_mask
+        start = self._start(recipe, seen, mask)
+        latent = self._sampled(recipe, start, self._beside(recipe, seen, mask, start), callback)
+        latent = latent[indices[0] : indices[-1] + 1]
+        return self._painted(task, start, self._pictures(latent, recipe.later(indices[0]), sampled))
+
+    def _painted(self, task: EditTask, start: Start | None, made: Sequence[GeneratedPicture]) -> list[EditedPicture]:
+        """What was made, over the samples of the file."""
+        assert start is not None, "an edit starts from a picture"
+        back = None
+        if task.wants_round_trip:
+            recipe = made[0].recipe
+            trip = Latent(start.latent, self.space, recipe.size)
+            back, _ = self.codec.decoded(trip, PRECISIONS[recipe.decode_precision], recipe.tiling)
         return [
             EditedPicture(source=task.finished(one.pixels, back), latent=one.latent, recipe=one.recipe) for one in made
         ]
 
-    def _picture(self, latent: Latent, recipe: Recipe, index: int) -> GeneratedPicture:
-        dtype = PRECISIONS[recipe.decode_precision]
-        tiling = self.codec.settled(recipe.tiling, latent, dtype)
-        pixels, notes = self.codec.decoded(latent, dtype, tiling)
-        recipe = replace(recipe, seed=recipe.seed + index, index=index, tiling=tiling, notes=notes)
-        return GeneratedPicture(pixels=pixels, latent=latent, recipe=recipe)
+    def _pictures(self, latent: Latent, recipe: Recipe, sampled: OnSampled | None = None) -> list[GeneratedPicture]:
+        """The latents decoded one by one; the recipe is that of the first."""
+        if sampled:
+            sampled(latent, recipe)
+        return [self._picture(one, recipe.later(index)) for index, one in enumerate(latent)]
+
+    def _picture(self, latent: Latent, recipe: Recipe) -> GeneratedPicture:
+        pixels, notes = self.codec.decoded(latent, PRECISIONS[recipe.decode_precision], recipe.tiling)
+        return GeneratedPicture(pixels=pixels, latent=latent, recipe=replace(recipe, notes=notes))
 
     def _identity(self) -> dict[str, Any]:
         """The part of a recipe that is the same for all pictures of this model in this place."""
@@ -441,3 +512,10 @@ def _opened(picture: PictureFile | Picture | Source) -> Picture:
     if isinstance(picture, Source):
         return picture.picture()
     return picture if isinstance(picture, Picture) else load_picture(picture)
+
+
+def _edited_file(init: Init | Source | None) -> Source:
+    """Raises RequestError unless it is a file, which alone an edit can be painted on."""
+    if init is None or isinstance(init, Picture | Latent):
+        raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
+    return init if isinstance(init, Source) else open_source(init)

@@ -9,10 +9,12 @@ from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.folder import BUNDLED
 from fictile.engine import PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
+from fictile.latent import SUFFIX, read_notes
 from fictile.picture import read_text
 from fictile.sampling import A1111_SAMPLERS, A1111_SCHEDULES
 
 KEY, PARAMETERS = "fictile", "parameters"  # texts in a picture's file: our JSON, and the line of AUTOMATIC1111's web UI
+IN_LATENT = "recipe"  # metadata entry of a latent file: the recipe of the first of its pictures
 
 PICTURE_GUIDANCE = 1.5  # of models that see a picture (arXiv 2211.09800, section 3.2.1: "1 to 1.5")
 FEATHER, PADDING = 8.0, 32  # pixels around a mask: over which an edit fades, and that an edit of the masked part sees
@@ -113,11 +115,16 @@ class Recipe:
 
     @classmethod
     def read(cls, path: str | Path) -> "Recipe":
-        """The recipe in a picture that Fictile wrote. Raises RequestError when there is none."""
-        text = read_text(path)
-        if KEY not in text:
+        """The recipe in a picture or a latent that Fictile wrote. Raises RequestError when there is none."""
+        latent = Path(path).name.endswith(SUFFIX)
+        text, key = (read_notes(path), IN_LATENT) if latent else (read_text(path), KEY)
+        if key not in text:
             raise RequestError(f"{path} carries no recipe of Fictile; give a picture as Fictile saved it.")
-        return cls.from_json(text[KEY], f"the recipe in {path}")
+        return cls.from_json(text[key], f"the recipe in {path}")
+
+    def later(self, by: int) -> "Recipe":
+        """That of the picture `by` places on among those made together."""
+        return replace(self, seed=self.seed + by, index=self.index + by)
 
     def text_chunks(self) -> dict[str, str]:
         """What goes into the picture's file."""

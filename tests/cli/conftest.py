@@ -48,3 +48,9 @@ def photo(here: Path) -> Path:
     pixels = np.stack([rows * 10, columns * 6, 255 - rows * 5], axis=-1).astype(np.uint8)
     Image.fromarray(pixels).save("photo.png")
     return Path("photo.png")
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest calls it
+    """What commands keep goes nowhere else."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

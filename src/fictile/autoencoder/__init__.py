@@ -9,6 +9,7 @@ from fictile.autoencoder.autoencoder import (
     Posterior,
     as_kl,
 )
+from fictile.autoencoder.comfy import COMFY_SUFFIX, read_comfy_latent, write_comfy_latent, write_latent
 from fictile.autoencoder.dc import DC
 from fictile.autoencoder.hashing import encoder_hash
 from fictile.autoencoder.kl import KL
@@ -21,6 +22,7 @@ from fictile.autoencoder.tiny import Tiny
 from fictile.autoencoder.wan import Wan
 
 __all__ = [
+    "COMFY_SUFFIX",
     "DC",
     "FLUX1",
     "FLUX2",
@@ -55,5 +57,8 @@ __all__ = [
     "kind_of",
     "make_network",
     "published",
+    "read_comfy_latent",
     "tiling",
+    "write_comfy_latent",
+    "write_latent",
 ]

@@ -18,8 +18,10 @@ from fictile.cli.inspect import inspect
 from fictile.cli.latents import decode, encode
 from fictile.cli.match import match
 from fictile.cli.mismatch import mismatch
+from fictile.cli.mix import mix
 from fictile.cli.replay import replay
 from fictile.cli.roundtrip import roundtrip
+from fictile.cli.strip import strip
 from fictile.cli.terminal import fail, say
 from fictile.cli.verify import verify
 from fictile.errors import FictileError, RequestError
@@ -52,7 +54,21 @@ app.command(
 app.command(epilog=examples("fictile verify door.png --against photo.jpg"))(verify)
 app.command(epilog=examples("fictile replay fox.png", "fictile replay fox.png -o again.png"))(replay)
 app.command(epilog=examples("fictile encode photo.jpg", "fictile encode photo.jpg -o clay.latent.safetensors"))(encode)
-app.command(epilog=examples("fictile decode photo.latent.safetensors -o photo.png"))(decode)
+app.command(
+    epilog=examples(
+        "fictile decode photo.latent.safetensors -o photo.png",
+        "fictile decode --last",
+        "fictile decode comfy.latent --space sdxl -m model.safetensors",
+    )
+)(decode)
+app.command(
+    epilog=examples(
+        "fictile mix fox.png cat.png -o mix.png",
+        'fictile mix fox.png cat.png --weight 0.4 --refine 0.5 --prompt "a fox" -o mix.png',
+        "fictile mix photo.jpg painting.jpg --how transfer -m model.safetensors",
+        "fictile mix day.png night.png --how composite --mask sky.png --feather 64",
+    )
+)(mix)
 app.command(
     epilog=examples(
         "fictile roundtrip photo.jpg -o back.png",
@@ -62,6 +78,7 @@ app.command(
 app.command(epilog=examples("fictile mismatch photo.jpg --vae mine.safetensors --vae other.safetensors -o wrong.png"))(
     mismatch
 )
+app.command(epilog=examples("fictile strip photo.jpg", "fictile strip fox.png -o bare.png"))(strip)
 app.command(epilog=examples("fictile inspect fox.png", "fictile inspect vae.safetensors --json"))(inspect)
 app.command(
     epilog=examples("fictile convert model.safetensors folder", "fictile convert folder model.safetensors --dtype fp16")

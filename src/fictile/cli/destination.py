@@ -4,6 +4,10 @@ import re
 from itertools import count as numbers
 from pathlib import Path
 
+# Endings of latents, Fictile's and ComfyUI's. `fictile.latent` and `fictile.autoencoder` have them, which a help page
+# must not wait for; a test compares them.
+SUFFIX, COMFY_SUFFIX = ".latent.safetensors", ".latent"
+
 
 def slug(text: str, longest: int = 48) -> str:
     """A file name made of a prompt: "A fox, wearing a crown!" becomes "a-fox-wearing-a-crown"."""

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from fictile.cli import options
-from fictile.cli.destination import destinations
+from fictile.cli.destination import SUFFIX, destinations
+from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say
 
 WHERE, HOW = "Where it may change", "How it changes"  # panels of the help page
@@ -108,10 +109,8 @@ def edit(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     output: options.Output = None,
-    strip: Annotated[
-        bool,
-        typer.Option("--strip", metavar="", help="Leave out recipe, EXIF and XMP.", rich_help_panel=options.OUTPUT),
-    ] = False,
+    keep_latent: options.KeepLatent = False,
+    strip: options.Strip = False,
     json: options.Json = False,
 ) -> None:
     """Change a picture by words: all of it, or what a mask says.
@@ -121,10 +120,10 @@ def edit(
     mask nor its feather reaches stays sample by sample. [cyan]fictile verify[/cyan] proves it.
     """
     began = time.perf_counter()
-    paths = destinations(output, f"{picture.stem}-edit", ".png", count)
+    paths = destinations(output, f"{picture.stem}-edit", ".png", count, beside=SUFFIX if keep_latent else None)
     edges = options.four_numbers(outpaint, "left, top, right and bottom", "0,0,128,0") if outpaint else (0, 0, 0, 0)
     sides = options.four_numbers(box, "a box", "40,30,128x96") if box else None
-    with Work.shown() as work:
+    with kept_until_saved(paths, model, vae=vae, start=picture) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.editing import masked
@@ -163,9 +162,9 @@ def edit(
             weighting=weighting,
             clip_skip=clip_skip,
             callback=work.denoising(steps or maker.defaults.steps, usual if strength is None else strength),
+            sampled=sampled,
         )
-    for made, path in zip(pictures, paths, strict=True):
-        made.save(path, strip=strip)
+        save_all(pictures, paths, strip=strip, keep_latent=keep_latent)
     report(list(zip(pictures, paths, strict=True)), time.perf_counter() - began, json)
     for loss in dict.fromkeys(loss for made, path in zip(pictures, paths, strict=True) for loss in made.losses(path)):
         say(f"Note: {loss}", style="yellow")

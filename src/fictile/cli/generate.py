@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from fictile.cli import options
-from fictile.cli.destination import destinations, slug
+from fictile.cli.destination import SUFFIX, destinations, slug
+from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say
 
 START = "Starting from a picture"  # a panel of the help page
@@ -49,7 +50,7 @@ def generate(
         typer.Option(
             "--from",
             metavar="PICTURE",
-            help="Change this picture instead of starting from noise.",
+            help="Change this picture, or this latent, instead of starting from noise.",
             rich_help_panel=START,
             show_default=False,
         ),
@@ -65,6 +66,8 @@ def generate(
     device: options.Device = "auto",
     tiling: options.Tiling = "auto",
     output: options.Output = None,
+    keep_latent: options.KeepLatent = False,
+    strip: options.Strip = False,
     json: options.Json = False,
 ) -> None:
     """Make pictures from a prompt.
@@ -72,19 +75,21 @@ def generate(
     What is left out is the model's own default. A picture carries its recipe, so
     that [cyan]fictile replay[/cyan] can make it again. Four pictures named [cyan]-o fox.png[/cyan]
     become fox-1.png to fox-4.png. Without [cyan]-o[/cyan] the name is made of the prompt, and
-    no file is replaced.
+    no file is replaced. What is sampled is on the disk before it is decoded: if
+    that fails, [cyan]fictile decode --last[/cyan] makes the picture.
     """
     began = time.perf_counter()
-    paths = destinations(output, slug(prompt), ".png", count)
+    paths = destinations(output, slug(prompt), ".png", count, beside=SUFFIX if keep_latent else None)
     sides = options.height_and_width(size) if size is not None else None
-    with Work.shown() as work:
+    with kept_until_saved(paths, model, vae=vae) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
+        from fictile.made import open_init
         from fictile.model import load
-        from fictile.picture import check_writable, load_picture
+        from fictile.picture import check_writable
 
         check_writable(paths[0])
-        init = load_picture(start) if start else None
+        init = open_init(start) if start else None
         work.stage("Loading the model")
         maker = load(model, vae=vae, force=force, device=device, precision=precision)
         say(f"VAE: {maker.vae_origin}")
@@ -107,7 +112,7 @@ def generate(
             clip_skip=clip_skip,
             tiling=tiling,
             callback=work.denoising(steps or maker.defaults.steps, strength if init else 1.0),
+            sampled=sampled,
         )
-    for picture, path in zip(pictures, paths, strict=True):
-        picture.save(path)
+        save_all(pictures, paths, strip=strip, keep_latent=keep_latent)
     report(list(zip(pictures, paths, strict=True)), time.perf_counter() - began, json)

@@ -7,17 +7,20 @@ from typing import Annotated
 import typer
 
 from fictile.cli import options
-from fictile.cli.destination import destinations
+from fictile.cli.destination import SUFFIX, destinations
+from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say
 
 
 def replay(
-    picture: Annotated[Path, typer.Argument(help="A picture that Fictile made.", show_default=False)],
+    picture: Annotated[
+        Path, typer.Argument(help="A picture, or a latent with its recipe, that Fictile made.", show_default=False)
+    ],
     *,
     start: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="PICTURE", help="The picture that it was made from, if it was.", show_default=False
+            "--from", metavar="PICTURE", help="The picture or latent it was made from, if it was.", show_default=False
         ),
     ] = None,
     model: options.Model = None,
@@ -31,21 +34,21 @@ def replay(
     is different now is said. The model must be the one that made the picture.
     """
     began = time.perf_counter()
-    path = destinations(output, f"{picture.stem}-replay", ".png")[0]
-    with Work.shown() as work:
+    path = destinations(output, f"{picture.name.removesuffix(SUFFIX).removesuffix(picture.suffix)}-replay", ".png")[0]
+    with kept_until_saved([path], model, vae=vae, start=start) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.model import load
-        from fictile.picture import check_writable, open_source
+        from fictile.picture import check_writable
         from fictile.recipe import Recipe
 
         check_writable(path)
         recipe = Recipe.read(picture)
-        init = open_source(start) if start else None
         work.stage("Loading the model")
         maker = load(model, vae=vae, force=recipe.vae_forced, runtime=recipe.runtime)
-        again = maker.replay(recipe, init=init, callback=work.denoising(recipe.steps, recipe.strength))
-    again.save(path)
+        denoising = work.denoising(recipe.steps, recipe.strength)
+        again = maker.replay(recipe, init=start, callback=denoising, sampled=sampled)
+        save_all([again], [path])
     report([(again, path)], time.perf_counter() - began, json)
     for difference in recipe.differences(again.recipe):
         say(f"Note: {difference}", style="yellow")

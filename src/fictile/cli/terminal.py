@@ -94,6 +94,6 @@ class Work:
             if done < made:
                 self._progress.update(self._progress.task_ids[-1], completed=done, total=made, count=f"{done}/{made}")
             else:
-                self.stage("Decoding")
+                self.stage("Decoding (whatever happens, it can be finished: fictile decode --last)")
 
         return evaluated

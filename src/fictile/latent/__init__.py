@@ -1,6 +1,8 @@
 """What a latent is, and what may be done to it."""
 
+from fictile.latent import mix
+from fictile.latent.file import SUFFIX, read_notes
 from fictile.latent.latent import Latent
 from fictile.latent.space import SPACES, LatentSpace
 
-__all__ = ["SPACES", "Latent", "LatentSpace"]
+__all__ = ["SPACES", "SUFFIX", "Latent", "LatentSpace", "mix", "read_notes"]

@@ -1,6 +1,8 @@
 """The `.latent.safetensors` file: a latent and where it came from. docs/latents.md describes the format."""
 
 import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any
@@ -14,9 +16,11 @@ from fictile.errors import RequestError
 from fictile.files import written_whole
 from fictile.latent.space import LatentSpace
 
+SUFFIX = ".latent.safetensors"
 KIND = "latent"
 VERSION = 1
 TENSOR = "latent"
+HEADER = "fictile"  # the metadata entry that holds the header; others say more
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,17 @@ class Header:
     vae: str | None  # content hash of the autoencoder
 
 
-def write_latent(path: str | PathLike[str], data: Float[Tensor, "b c h w"], header: Header) -> None:
-    """Write the tensor (in its own precision) and its header. Raises RequestError when the place cannot be written."""
-    metadata = {"fictile": json.dumps({"kind": KIND, "version": VERSION, **asdict(header)})}
+def write_latent(
+    path: str | PathLike[str],
+    data: Float[Tensor, "b c h w"],
+    header: Header,
+    notes: Mapping[str, str] | None = None,
+) -> None:
+    """Write the tensor (in its own precision), its header, and `notes` as further metadata entries.
+
+    Raises RequestError when the place cannot be written to.
+    """
+    metadata = {**(notes or {}), HEADER: json.dumps({"kind": KIND, "version": VERSION, **asdict(header)})}
     with written_whole(path) as temporary:
         temporary.write_bytes(save({TENSOR: data.detach().cpu().contiguous()}, metadata))
 
@@ -40,10 +52,25 @@ def read_latent(path: str | PathLike[str]) -> tuple[Float[Tensor, "b c h w"], He
 
     Raises RequestError when the file is missing, damaged, of another kind or of a later version.
     """
+    with opened(path) as file:
+        header = parse_header(path, file.metadata() or {})
+        return file.get_tensor(TENSOR).clone(), header  # a copy: the file may change while it is mapped
+
+
+def read_notes(path: str | PathLike[str]) -> dict[str, str]:
+    """What a latent file says beside its header. Raises RequestError as `read_latent` does."""
+    with opened(path) as file:
+        metadata: dict[str, str] = file.metadata() or {}
+        parse_header(path, metadata)
+    return {name: text for name, text in metadata.items() if name != HEADER}
+
+
+@contextmanager
+def opened(path: str | PathLike[str]) -> Generator[Any]:
+    """A safetensors file that holds a latent; what goes wrong inside the block becomes a RequestError."""
     try:
         with safe_open(path, framework="pt") as file:
-            header = parse_header(path, file.metadata() or {})
-            return file.get_tensor(TENSOR).clone(), header  # a copy: the file may change while it is mapped
+            yield file
     except OSError as error:
         raise RequestError(
             f"{path} cannot be read ({error.strerror or error}); give the path of a .latent.safetensors file."
@@ -57,7 +84,7 @@ def read_latent(path: str | PathLike[str]) -> tuple[Float[Tensor, "b c h w"], He
 def parse_header(path: str | PathLike[str], metadata: dict[str, str]) -> Header:
     """The header among the metadata of a safetensors file. Raises RequestError as `read_latent` does."""
     try:
-        fields: dict[str, Any] = json.loads(metadata.get("fictile", "{}"))
+        fields: dict[str, Any] = json.loads(metadata.get(HEADER, "{}"))
         kind, version = fields.get("kind", "safetensors of another program"), fields.get("version")
         if kind != KIND:
             raise RequestError(f"{path} is of the kind '{kind}', not '{KIND}'; give one that `fictile encode` wrote.")

@@ -1,6 +1,6 @@
 """A latent that knows its space."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 
@@ -44,40 +44,40 @@ class Latent:
             )
 
     def __add__(self, other: "Latent") -> "Latent":
-        return self._combined(other, torch.add)
+        return self.combined(other, torch.add)
 
     def __sub__(self, other: "Latent") -> "Latent":
-        return self._combined(other, torch.sub)
+        return self.combined(other, torch.sub)
 
     def __mul__(self, factor: float) -> "Latent":
-        return self._with(self.data * factor)
+        return self.with_data(self.data * factor)
 
     def __rmul__(self, factor: float) -> "Latent":
         return self * factor
 
     def __truediv__(self, divisor: float) -> "Latent":
-        return self._with(self.data / divisor)
+        return self.with_data(self.data / divisor)
 
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, index: int | slice) -> "Latent":
         """One sample (still as a batch, of one) or several."""
-        return self._with(self.data[index] if isinstance(index, slice) else self.data[index].unsqueeze(0))
+        return self.with_data(self.data[index] if isinstance(index, slice) else self.data[index].unsqueeze(0))
 
     def __iter__(self) -> Iterator["Latent"]:
         return (self[index] for index in range(len(self)))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Latent":
         """The same latent on another device or in another precision."""
-        return self._with(self.data.to(device=device, dtype=dtype))
+        return self.with_data(self.data.to(device=device, dtype=dtype))
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write a `.latent.safetensors` file (docs/latents.md); the name appears once the file is whole.
+    def save(self, path: str | PathLike[str], notes: Mapping[str, str] | None = None) -> None:
+        """Write a `.latent.safetensors` file (docs/latents.md), with further metadata entries if there are any.
 
-        Raises RequestError when the place cannot be written to.
+        The name appears once the file is whole. Raises RequestError when the place cannot be written to.
         """
-        write_latent(path, self.data, Header(self.space, self.size, self.vae))
+        write_latent(path, self.data, Header(self.space, self.size, self.vae), notes)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> "Latent":
@@ -88,17 +88,36 @@ class Latent:
         data, header = read_latent(path)
         return Latent(data, header.space, header.size, header.vae)
 
-    def _combined(self, other: "Latent", operation: Callable[[Tensor, Tensor], Tensor]) -> "Latent":
-        """The operation on both; what is known of only one of them is no longer known of the result."""
+    def combined(self, other: "Latent", operation: Callable[[Tensor, Tensor], Tensor]) -> "Latent":
+        """The operation on the data of both; what is known of only one of them is no longer known of the result.
+
+        Raises SpaceMismatch across spaces, RequestError for latents of different sizes or numbers (one and many fit).
+        """
         other.check(self.space)
-        if other.data.shape[2:] != self.data.shape[2:] or 1 < len(other) != len(self) > 1:
+        if other.data.shape[2:] != self.data.shape[2:]:
             raise RequestError(
-                f"Latents of shape {tuple(self.data.shape)} and {tuple(other.data.shape)} met; "
-                "combine latents of pictures of one size, and as many of one as of the other (or just one)."
+                f"A latent of {self._extent} pixels met one of {other._extent} (width x height); "
+                "make both of pictures of one size."
+            )
+        if 1 < len(other) != len(self) > 1:
+            raise RequestError(
+                f"{len(self)} latents met {len(other)}; give as many of one as of the other, or just one of them."
             )
         size = self.size if self.size == other.size else None
         vae = self.vae if self.vae == other.vae else None
         return replace(self, data=operation(self.data, other.data), size=size, vae=vae)
 
-    def _with(self, data: Tensor) -> "Latent":
+    def with_data(self, data: Float[Tensor, "b c h w"]) -> "Latent":
+        """Other data in the same space, with all else that is known."""
         return replace(self, data=data)
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of the picture, which is as large as the latent if nothing else is known."""
+        height, width = self.data.shape[2:]
+        return self.size or (height * self.space.factor, width * self.space.factor)
+
+    @property
+    def _extent(self) -> str:
+        height, width = self.picture_size
+        return f"{width}x{height}"

@@ -197,13 +197,14 @@ def test_files_folders_and_the_precision_of_an_autoencoders_file(tmp_path: Path)
 def test_what_came_back_is_handed_over(tmp_path: Path) -> None:
     kept: list[tuple[str, str, Picture]] = []
     told: list[tuple[str, str, int]] = []
-    report = fictile.roundtrip(
-        textured(16, 16),
-        [Blur()],
-        passes=3,
-        callback=lambda *words: told.append(words),
-        result=lambda *r: kept.append(r),
-    )
+
+    def keep(name: str, vae: str, picture: Picture) -> None:
+        kept.append((name, vae, picture))
+
+    def hear(name: str, vae: str, number: int) -> None:
+        told.append((name, vae, number))
+
+    report = fictile.roundtrip(textured(16, 16), [Blur()], passes=3, callback=hear, result=keep)
     [(name, vae, picture)] = kept
     picture.save(tmp_path / "back.png")
     assert (name, vae) == ("picture 1", "blur")

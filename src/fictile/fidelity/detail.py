@@ -34,7 +34,7 @@ def detail(reference: Float[Tensor, "3 h w"], other: Float[Tensor, "3 _ _"]) -> 
     Raises:
         RequestError: The sizes differ.
     """
-    before, after = (dctn(picture @ LUMA, norm="ortho") for picture in unit_pair(reference, other))
+    before, after = (np.asarray(dctn(picture @ LUMA, norm="ortho")) for picture in unit_pair(reference, other))
     frequency = _frequencies(before.shape)
     bands: list[Band] = []
     for finest, coarsest in BANDS:

@@ -3,6 +3,7 @@
 import math
 from base64 import b64encode
 from importlib.resources import files
+from typing import Any, cast
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -21,7 +22,8 @@ CURVE = "var(--accent)"
 def page(report: Report) -> str:
     """The whole page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"data": _data, "number": _number, "percent": _percent}
+    filters = cast(dict[str, Any], environment.filters)
+    filters |= {"data": _data, "number": _number, "percent": _percent}
     source = (files("fictile.fidelity") / "page.html.jinja").read_text(encoding="utf-8")
     means = averages(report)
     return environment.from_string(source).render(

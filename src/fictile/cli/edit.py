@@ -105,6 +105,7 @@ def edit(
     model: options.Model = None,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    tiling: options.Tiling = "auto",
     output: options.Output = None,
     strip: Annotated[
         bool,
@@ -159,6 +160,7 @@ def edit(
             count=count,
             weighting=weighting,
             clip_skip=clip_skip,
+            tiling=tiling,
             callback=work.denoising(steps or maker.defaults.steps, usual if strength is None else strength),
         )
     for made, path in zip(pictures, paths, strict=True):

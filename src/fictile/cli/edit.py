@@ -109,6 +109,7 @@ def edit(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    tiling: options.Tiling = "auto",
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
     strip: options.Strip = False,
@@ -162,6 +163,7 @@ def edit(
             count=count,
             weighting=weighting,
             clip_skip=clip_skip,
+            tiling=tiling,
             callback=work.denoising(steps or maker.defaults.steps, usual if strength is None else strength),
             sampled=sampled,
         )

@@ -14,7 +14,7 @@ from fictile.latent import Latent
 
 SPEC = KLSpec(widths=(16, 32), layers=1, groups=8, mid_attention=False)
 SIDE = 1024  # an untiled decode holds three maps of 32 channels of this size, 384 MiB
-MORE = 320 * 2**20  # bytes of addresses that the process may take when everything is loaded
+MORE = 370 * 2**20  # bytes of addresses that the process may take when everything is loaded
 
 
 def autoencoder() -> AnyAutoencoder:

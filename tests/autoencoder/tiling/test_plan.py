@@ -71,6 +71,7 @@ def test_every_barrier_is_taken_once_and_in_order() -> None:
         assert [each.end for each in plan.passes] == [*barriers, len(one.costs.steps)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(growth(lambda: None) is None, reason="the system does not say how much memory a process has had")
 def test_the_forecast_is_what_is_measured() -> None:
     network = decode_within.autoencoder().placed(torch.device("cpu"), torch.float32).network
@@ -84,9 +85,10 @@ def test_the_forecast_is_what_is_measured() -> None:
     assert plan.memory <= 2 * whole // 3
     seen = growth(lambda: tiling.decode(network, z, plan))
     assert seen is not None
-    assert seen < 1.15 * plan.memory
+    assert seen < 1.15 * plan.memory  # SLACK included
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on addresses are Linux's")
 def test_a_process_that_cannot_hold_the_whole_decodes_it_in_bands(tmp_path: Path) -> None:
     """A child with a limit on its memory dies untiled, and gives the right picture where it is left to choose."""

@@ -141,7 +141,6 @@ def edit(
         usual = 1.0 if where or outpaint else STRENGTH
         work.stage("Loading the model")
         maker = load(model, vae=vae, force=force, device=device, precision=precision)
-        say(f"VAE: {maker.vae_origin}")
         pictures = maker.edit(
             source,
             prompt,

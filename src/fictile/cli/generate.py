@@ -92,7 +92,6 @@ def generate(
         init = open_init(start) if start else None
         work.stage("Loading the model")
         maker = load(model, vae=vae, force=force, device=device, precision=precision)
-        say(f"VAE: {maker.vae_origin}")
         if verbose:
             for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
                 say(f"{name}: {maker.count_tokens(text, weighting=weighting)}")

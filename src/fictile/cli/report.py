@@ -18,5 +18,6 @@ def report(made: Sequence[tuple[GeneratedPicture | EditedPicture, Path]], second
     recipe = made[0][0].recipe
     height, width = recipe.size
     say(f"{width}x{height}, {recipe.steps} steps of {recipe.sampler}, guidance {recipe.guidance:g}, in {seconds:.1f} s")
+    say(f"VAE: {recipe.vae_origin}")
     for note in dict.fromkeys(note for picture, _ in made for note in picture.recipe.notes):
         say(f"Note: {note}", style="yellow")

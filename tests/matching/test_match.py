@@ -69,7 +69,7 @@ def test_its_denoiser_alone_can_tell() -> None:
     network = as_kl(packaged().autoencoder).network
     assert against_emoji(network).kind == "belongs"
     two = torch.eye(16)[[0, 9, 2, 3, 4, 5, 6, 7, 8, 1, *range(10, 16)]]
-    for matrix in (rotation(16, 1), two):
+    for matrix in (rotation(16, 1), two, scaling(16, 1.5)):
         assert against_emoji(mixed_kl(network, matrix)).kind == "foreign"
 
 

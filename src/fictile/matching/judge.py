@@ -17,7 +17,8 @@ from torch import Tensor
 
 from fictile.denoiser import Conditioning, Denoiser
 from fictile.matching.calibration import calibration_pictures, domain_pictures
-from fictile.matching.confidence import confidence
+from fictile.matching.confidence import confidence, of_scale
+from fictile.matching.latents import ACCEPT_SCALE, REFUSE_SCALE
 from fictile.sampling import initial_noise
 from fictile.schedule import Flow
 
@@ -43,17 +44,23 @@ REFERENCES: Mapping[str, Reference] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """The error left over the error put in at each of LEVELS, and the same over the reference, where there is one."""
+    """The error left over the error put in at each of LEVELS; where there is a reference, also how many times as much
+    is left as there, and how many times as large the latents were.
+    """
 
     curve: tuple[float, ...]
-    excess: float | None
+    excess: float | None = None
+    scale: float = 1.0
 
     @property
     def confidence(self) -> float:
         """That the latents are of the denoiser's space; 0.5 without a reference."""
         if self.excess is None:
             return 0.5
-        return confidence(math.log(self.excess), refuse=math.log(REFUSE), accept=math.log(ACCEPT))
+        return min(
+            confidence(math.log(self.excess), refuse=math.log(REFUSE), accept=math.log(ACCEPT)),
+            of_scale(self.scale, refuse=REFUSE_SCALE, accept=ACCEPT_SCALE),
+        )
 
 
 def judged_pictures(space: str) -> Float[Tensor, "b 3 h w"]:
@@ -64,13 +71,12 @@ def judged_pictures(space: str) -> Float[Tensor, "b 3 h w"]:
 
 def judge(denoiser: Denoiser, unasked: Conditioning, latents: Float[Tensor, "b c h w"]) -> Judgement:
     """What the denoiser says of the latents of `judged_pictures`; `unasked` is the conditioning of an empty prompt."""
-    reference = REFERENCES.get(denoiser.space.id)
-    spread = reference.spread if reference else 1.0
-    curve = error_curve(denoiser, unasked, latents * (spread / latents.std().clamp(min=1e-12)))
+    reference, spread = REFERENCES.get(denoiser.space.id), latents.std().clamp(min=1e-12)
+    curve = error_curve(denoiser, unasked, latents * ((reference.spread if reference else 1.0) / spread))
     if reference is None:
-        return Judgement(curve=curve, excess=None)
+        return Judgement(curve=curve)
     ratios = [math.log(max(left, 1e-12) / own) for left, own in zip(curve, reference.curve, strict=True)]
-    return Judgement(curve=curve, excess=math.exp(sum(ratios) / len(ratios)))
+    return Judgement(curve=curve, excess=math.exp(sum(ratios) / len(ratios)), scale=(spread / reference.spread).item())
 
 
 @torch.no_grad()

@@ -121,7 +121,10 @@ def _judged(
         says = f"{left}; what is usual for this denoiser has not been measured."
         yield _Finding(evidence=Evidence(source="denoiser", looked_at="the denoiser", says=says, weight=0.0))
     else:
-        says = f"{left}, {found.excess:.2f} times what its own autoencoder's keep."
+        says = (
+            f"{left}, {found.excess:.2f} times what its own autoencoder's keep, "
+            f"and are {found.scale:.2f} times as large."
+        )
         yield _found("denoiser", "the denoiser", says, found.confidence)
 
 

@@ -257,3 +257,14 @@ def test_ten_edits_in_a_chain_leave_every_sample_outside_of_them_alone(  # one t
     verdict = verify(current, first)
     assert verdict.intact
     assert (verdict.edits, verdict.difference.pixels) == (10, int(untouched.sum()))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 900)])
+def test_pictures_of_odd_sizes_keep_them(model: Model, tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.effect_noise((size[1], size[0]), 60).save(tmp_path / "odd.png")
+    mask = Mask.box(size, left=0, top=0, width=1, height=1)
+    choices: list[dict[str, Any]] = [{}, {"only_masked": True}, {"outpaint": (0, 9, 0, 0)}]
+    for options in choices:
+        (made,) = model.edit(tmp_path / "odd.png", PROMPT, mask=mask, steps=1, feather=0.0, **options)
+        made.save(tmp_path / "out.png")
+        assert verify(open_source(tmp_path / "out.png"), open_source(tmp_path / "odd.png")).intact

@@ -97,8 +97,8 @@ def test_an_inpainting_model_denoises_as_in_diffusers(tmp_path: Path, photo: Pat
     # diffusers keeps nothing by force, so what is compared is the same without what `edit` keeps around the mask
     picture, recipe = load_picture(photo), edited.recipe
     beside = model._beside(recipe, picture, mask, None)  # pyright: ignore[reportPrivateUsage]
-    free = model._sampled(recipe, None, beside, None)  # pyright: ignore[reportPrivateUsage]
-    assert error(free.data, expected) <= 1e-4
+    free = model._diffusion.sample(recipe, None, beside)  # pyright: ignore[reportPrivateUsage]
+    assert error(free, expected) <= 1e-4
     assert edited.latent is not None
     outside = mask.cells(8, 8)[0, 0] == 0
     kept = model.encode(photo).data

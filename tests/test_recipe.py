@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fictile.engine import Runtime
 from fictile.errors import RequestError
 from fictile.picture import read_text, save_picture
-from fictile.recipe import Recipe
+from fictile.recipe import Edit, Recipe
 
 RECIPE = Recipe(
     prompt="a red fox",
@@ -105,6 +105,18 @@ def test_what_is_unusual_about_reading_the_prompt_is_written_in_the_web_uis_word
     assert ", Emphasis: None," in last(negative="[red]", weighting="none")
     assert ", Clip skip: 2," in last(clip_skip=2)
     assert "Clip skip" not in last()
+
+
+def test_a_recipe_from_before_there_were_edits_is_read() -> None:
+    content = json.loads(RECIPE.to_json())
+    del content["edit"], content["history"]
+    assert Recipe.from_json(json.dumps(content)) == RECIPE
+
+
+def test_an_edit_and_what_came_before_it_survive_json() -> None:
+    edit = Edit(input="abc", mask="iVBO", outpaint=(0, 8, 0, 16), only_masked=True, untouched="def")
+    recipe = replace(RECIPE, edit=edit, history=(RECIPE, replace(RECIPE, edit=edit)))
+    assert Recipe.from_json(recipe.to_json()) == recipe
 
 
 def test_what_would_break_the_line_is_quoted() -> None:

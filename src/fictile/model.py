@@ -132,8 +132,7 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
         )
-        start = self._start(recipe, given)
-        latent = self._sampled(recipe, start, self._beside(recipe, given, None, start), callback)
+        latent = self._sampled(recipe, given, None, callback)
         return [self._picture(latent[index], recipe, index) for index in range(count)]
 
     def edit(
@@ -264,9 +263,7 @@ class Model:
             return self._edited(first, given, [recipe.index], callback)[0]
         given = None if init is None else _opened(init)
         check_init(recipe.init, given)
-        start = self._start(first, given)
-        latent = self._sampled(first, start, self._beside(first, given, None, start), callback)
-        return self._picture(latent[recipe.index], first, recipe.index)
+        return self._picture(self._sampled(first, given, None, callback)[recipe.index], first, recipe.index)
 
     def encode(self, picture: PictureFile | Picture) -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -318,29 +315,24 @@ class Model:
             **self._identity(),
         )
 
-    def _start(self, recipe: Recipe, picture: Picture | None, mask: Mask | None = None) -> Start | None:
-        """What sampling starts from, once the recipe has been checked: nothing but noise if there is no picture."""
-        self._diffusion.check(recipe, picture and (picture.height, picture.width))
-        if picture is None:
-            return None
-        cells = mask and mask.cells(self.multiple, self.space.factor)
-        return Start(latent=self._encoded(picture, recipe).data, mask=cells)
-
-    def _sampled(
-        self,
-        recipe: Recipe,
-        start: Start | None,
-        beside: Float[Tensor, "1 k h w"] | None,
-        callback: Callback | None,
-    ) -> Latent:
+    def _sampled(self, recipe: Recipe, init: Picture | None, mask: Mask | None, callback: Callback | None) -> Latent:
         """The latents of all pictures that are made together with the one of this recipe, the first of them."""
-        x0 = self._diffusion.sample(recipe, start, beside, callback)
+        self._diffusion.check(recipe, init and (init.height, init.width))
+        start = None
+        if init:
+            latent = self._started(init, recipe)
+            start = Start(latent=latent.data, mask=mask and mask.cells(self.multiple, self.space.factor))
+        x0 = self._diffusion.sample(recipe, start, self._beside(recipe, init, mask, start), callback)
         return Latent(x0, self.space, recipe.size, self.codec.content_hash)
 
-    def _encoded(self, picture: Picture, recipe: Recipe) -> Latent:
+    def _started(self, picture: Picture, recipe: Recipe) -> Latent:
         latent, notes = self.codec.encoded(picture, self.multiple, PRECISIONS[recipe.decode_precision])
         self.codec.tell(notes)
         return latent
+
+    def _round_trip(self, picture: Picture, recipe: Recipe) -> Float[Tensor, "3 h w"]:
+        """How a picture comes back from the latent space."""
+        return self.codec.decoded(self._started(picture, recipe), PRECISIONS[recipe.decode_precision])[0]
 
     def _beside(
         self, recipe: Recipe, picture: Picture | None, mask: Mask | None, start: Start | None
@@ -355,7 +347,7 @@ class Model:
         mask = mask or Mask.everything(recipe.size)
         kept = torch.zeros(3, *recipe.size) if picture is None else picture.pixels * (mask.amount == 0)
         hidden = (mask.cells(self.multiple, self.space.factor) > 0).float()
-        return torch.cat([hidden, self._encoded(Picture(kept), recipe).data], dim=1)
+        return torch.cat([hidden, self._started(Picture(kept), recipe).data], dim=1)
 
     def _edited(
         self, recipe: Recipe, source: Source, indices: Sequence[int], callback: Callback | None
@@ -371,15 +363,9 @@ class Model:
                 EditedPicture(source=source, latent=None, recipe=replace(recipe, seed=recipe.seed + index, index=index))
                 for index in indices
             ]
-        seen, mask = task.seen, task.seen_mask
-        start = self._start(recipe, seen, mask)
-        assert start is not None, "an edit starts from a picture"
-        latent = self._sampled(recipe, start, self._beside(recipe, seen, mask, start), callback)
+        latent = self._sampled(recipe, task.seen, task.seen_mask, callback)
         made = [self._picture(latent[index], recipe, index) for index in indices]
-        back = None
-        if task.wants_round_trip:
-            trip = Latent(start.latent, self.space, recipe.size)
-            back, _ = self.codec.decoded(trip, PRECISIONS[recipe.decode_precision])
+        back = self._round_trip(task.seen, recipe) if task.wants_round_trip else None
         return [
             EditedPicture(source=task.finished(one.pixels, back), latent=one.latent, recipe=one.recipe) for one in made
         ]

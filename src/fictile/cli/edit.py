@@ -83,6 +83,7 @@ def edit(
         bool,
         typer.Option(
             "--match-colours/--keep-colours",
+            metavar="",
             help="Take back what the autoencoder does to colours, as seen around the mask.",
             rich_help_panel=HOW,
         ),

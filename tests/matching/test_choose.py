@@ -22,6 +22,7 @@ from fictile.checkpoint import (
 from fictile.checkpoint.folder import BUNDLED
 from fictile.errors import RequestError, SpaceMismatch
 from fictile.latent import LatentSpace
+from fictile.made import GeneratedPicture
 from fictile.model import load_codec
 from fictile.recipe import Recipe
 
@@ -36,7 +37,7 @@ def tuned(tiny: Path, tmp_path: Path) -> Path:
     """The tiny model's autoencoder with another decoder: the same space."""
     own = as_kl(load_autoencoder(tiny / "vae.safetensors"))
     with torch.no_grad():
-        own.network.decoder.conv_out.bias.add_(0.25)
+        own.network.decoder.conv_out.weight.mul_(0.5)
     save_autoencoder(own, tmp_path / "tuned.safetensors")
     return tmp_path / "tuned.safetensors"
 
@@ -67,7 +68,7 @@ def test_a_tuned_decoder_is_taken_and_recorded(tiny: Path, tuned: Path) -> None:
     assert recipe.vae_hash != as_before.recipe.vae_hash
     assert "VAE: tuned.safetensors, " in recipe.parameters()
     again = fictile.load(tiny, vae=tuned, runtime=recipe.runtime).replay(recipe)
-    assert isinstance(again, fictile.model.GeneratedPicture)
+    assert isinstance(again, GeneratedPicture)
     assert torch.equal(again.pixels, made.pixels)
     with pytest.raises(RequestError, match=r"needs the autoencoder with hash .*tuned.safetensors.* name it with --vae"):
         plain.replay(recipe)

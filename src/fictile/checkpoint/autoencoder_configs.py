@@ -254,7 +254,7 @@ def _tiny_config(spec: TinySpec) -> dict[str, object]:
 class _Class:
     """A class of diffusers: the spec that it becomes, the fields of it, and what is written of it."""
 
-    spec: Callable[..., Any]
+    spec: type[Any]
     fields: Callable[[Config], dict[str, Any]]
     config: Callable[[Any], dict[str, object]]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -223,7 +223,7 @@ def _spoken(spec: AutoencoderSpec, known: Known, said: Normalisation | None) -> 
 
 
 def _autoencoder(network: Network | None) -> AutoencoderNetwork | None:
-    return cast(AutoencoderNetwork, network) if isinstance(network, KL | DC | Wan | Tiny) else None
+    return network if isinstance(network, KL | DC | Wan | Tiny) else None
 
 
 def _as(networks: Mapping[Role, Network], role: Role, kind: type[N]) -> N | None:

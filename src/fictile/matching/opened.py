@@ -36,7 +36,7 @@ def open_denoiser(name: str | PathLike[str]) -> DenoiserSubject:
     identity, unet = checkpoint.identity, checkpoint.parts.get("unet")
     if identity.family is None and unet is None:
         raise RequestError(f"{name} is {identity.title}, but a model with a denoiser was expected; give that first.")
-    space = SPACES.get(FAMILY_SPACES.get(identity.family or "", ""))
+    space = SPACES.get(FAMILY_SPACES.get(identity.family, "")) if identity.family else None
     autoencoder = None
     if "vae" in checkpoint.parts and checkpoint.normalisation is not None:
         autoencoder = load_checkpoint(checkpoint, roles=("vae",)).autoencoder(str(name))

@@ -1,20 +1,10 @@
-"""What is kept and what is computed again, and whether the memory that was forecast is what is needed."""
+"""What is kept and what is computed again."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
 import torch
-from benchmarks.memory import growth
-from safetensors.torch import load_file
-from tests.autoencoder.tiling import decode_within
-from tests.autoencoder.tiling.decode_within import SIDE, SPEC
 
 from fictile.autoencoder import KLSpec, tiling
 from fictile.autoencoder.tiling.costs import count_costs
-from fictile.autoencoder.tiling.plan import MIB, SLACK, Planner
+from fictile.autoencoder.tiling.plan import MIB, Planner
 
 
 def planner(side: int, *, encode: bool = False) -> Planner:
@@ -69,40 +59,3 @@ def test_every_barrier_is_taken_once_and_in_order() -> None:
         plan = one.plan(200 * MIB)
         barriers = [place for place, step in enumerate(one.costs.steps) if step.barrier]
         assert [each.end for each in plan.passes] == [*barriers, len(one.costs.steps)]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(growth(lambda: None) is None, reason="the system does not say how much memory a process has had")
-def test_the_forecast_is_what_is_measured() -> None:
-    network = decode_within.autoencoder().placed(torch.device("cpu"), torch.float32).network
-    z, size = torch.randn(1, SPEC.channels, SIDE // SPEC.factor, SIDE // SPEC.factor), (SIDE, SIDE)
-    network.decode(z[:, :, :8, :8])
-    whole = tiling.untiled_memory(SPEC, size, torch.float32, encode=False)
-    seen = growth(lambda: network.decode(z))
-    assert seen is not None
-    assert 0.85 * whole < seen < 1.15 * whole + SLACK
-    plan = tiling.make_plan(SPEC, size, torch.float32, encode=False, within=2 * whole // 3)
-    assert plan.memory <= 2 * whole // 3
-    seen = growth(lambda: tiling.decode(network, z, plan))
-    assert seen is not None
-    assert seen < 1.15 * plan.memory  # SLACK included
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="limits on addresses are Linux's")
-def test_a_process_that_cannot_hold_the_whole_decodes_it_in_bands(tmp_path: Path) -> None:
-    """A child with a limit on its memory dies untiled, and gives the right picture where it is left to choose."""
-
-    def child(chosen: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, decode_within.__file__, chosen, str(tmp_path / chosen)]
-        environment = os.environ | {"MALLOC_ARENA_MAX": "1"}
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-
-    assert "can't allocate memory" in child("off").stderr
-    done = child("auto")
-    assert done.returncode == 0, done.stderr
-    assert "decoded in bands of rows to save memory" in done.stderr
-    one = decode_within.autoencoder()
-    expected = one.decode(decode_within.latent(one))[0].clamp(-1, 1)
-    error = (load_file(tmp_path / "auto")["pixels"] - expected).abs().max() / (expected.max() - expected.min())
-    assert error < 1e-5

@@ -16,8 +16,7 @@ network in bands of rows, and each layer gets exactly what it would get in an un
 4. Which maps to keep is a small shortest-path problem, solved exactly from counted tensors and operations (`costs.py`,
    `plan.py`): the fewest operations within the memory there is.
 
-The answer differs from an untiled run's by rounding only. For float32 the bound is `ERROR_BOUND`, held by tests and by
-`benchmarks/tiling.py`.
+The answer differs from an untiled run's by rounding only. For float32 the bound is `ERROR_BOUND`, held by tests.
 """
 
 import torch

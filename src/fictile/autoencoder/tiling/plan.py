@@ -12,7 +12,9 @@ BANDS = (64 * MIB, 16 * MIB, 4 * MIB)  # what a band may need while it passes th
 SLAB = (
     48 * MIB
 )  # in which maps are kept: more than malloc keeps for itself when it is freed (mallopt(3), M_MMAP_THRESHOLD)
-SLACK = 128 * MIB  # that malloc holds back from the system (mallopt(3), M_TRIM_THRESHOLD), as measured
+SLACK = (
+    128 * MIB
+)  # that malloc holds back from the system (mallopt(3), M_TRIM_THRESHOLD); small runs were seen to need more
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -413,7 +413,7 @@ def test_threads_are_those_of_the_runtime_and_given_back() -> None:
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"has no model.json"):
+    with pytest.raises(RequestError, match=r"is no model folder"):
         load(tmp_path)
     with pytest.raises(RequestError, match="o device 'abacus'"):
         load(tmp_path, device="abacus")

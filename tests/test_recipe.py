@@ -125,9 +125,9 @@ def test_what_would_break_the_line_is_quoted() -> None:
 
 
 def test_a_field_of_another_version_is_refused_kindly() -> None:
-    text = json.dumps({**json.loads(RECIPE.to_json()), "tiling": "none"})
+    text = json.dumps({**json.loads(RECIPE.to_json()), "varnish": "none"})
     with pytest.raises(
-        RequestError, match="unknown fields tiling stand in a recipe; it was written by another version"
+        RequestError, match="unknown fields varnish stand in a recipe; it was written by another version"
     ):
         Recipe.from_json(text)
 

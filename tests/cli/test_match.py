@@ -52,7 +52,7 @@ def test_the_autoencoder_of_a_checkpoint_beside_its_denoiser(run: Run, folder: P
         (["absent.safetensors", "TINY"], ["absent.safetensors", "does not exist"]),
         (["TINY", "absent.safetensors"], ["absent.safetensors", "does not exist"]),
         (["FOLDER/vae", "TINY"], ["a KL autoencoder", "give that first"]),
-        (["TINY", "FOLDER/unet"], ["the U-Net of Stable Diffusion 1", "has no autoencoder"]),
+        (["TINY", "FOLDER/unet"], ["the U-Net of Stable Diffusion 1", "without an autoencoder"]),
     ],
 )
 def test_what_is_no_pair_is_refused(

@@ -62,7 +62,8 @@ def test_a_folder_of_each_class_is_opened(tmp_path: Path, kind: str) -> None:
     mean = network.encode(picture(32, 32))[0]
     with torch.no_grad():
         torch.testing.assert_close(built.network.encode(picture(32, 32))[0], mean, rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(built.network.decode(mean), network.decode(mean), rtol=1e-5, atol=1e-6)
+        # Sums are taken in another order where the memory lies otherwise: a few float32 steps of the largest value.
+        torch.testing.assert_close(built.network.decode(mean), network.decode(mean), rtol=1e-5, atol=1e-5)
     assert inspect_file(tmp_path / "vae").networks[0].parameters > 1000
     if kind in ("wan", "qwen-image"):
         assert WAN21.normalisation is not None

@@ -41,7 +41,8 @@ def test_generate_says_which_vae_it_used_and_refuses_a_foreign_one(run: Run, tin
 def test_an_autoencoder_alone_encodes_decodes_and_is_measured(run: Run, photo: Path, other: Path) -> None:
     assert "in elsewhere" in run("encode", photo, "--vae", other, "-o", "a.latent.safetensors").stderr
     assert run("decode", "a.latent.safetensors", "--vae", other, "-o", "b.png").code == 0
-    assert json.loads(run("roundtrip", photo, "--vae", other, "--json").stdout)["space"] == "elsewhere"
+    (trip,) = json.loads(run("roundtrip", photo, "--vae", other, "--json").stdout)["trips"]
+    assert trip["space"] == "elsewhere"
 
 
 def test_mismatch_writes_a_gallery(run: Run, photo: Path, tiny: Path, other: Path) -> None:

@@ -139,7 +139,8 @@ class AutoencoderCodec:
                 if not ran_out_of_memory(error):
                     raise
         raise FictileError(
-            f"Memory ran out while the picture was {done}, even in bands of rows: close other programs, or make it smaller."
+            f"Memory ran out while the picture was {done}, even in bands of rows: close other programs, or make it "
+            "smaller."
         )
 
     def _free(self) -> int:

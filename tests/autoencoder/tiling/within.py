@@ -1,7 +1,7 @@
 """Encodes and decodes under a limit on the addresses of the process: `within.py FOLDER`.
 
-For each half and each tiling a fork of this process may take `MORE` bytes beside what is loaded. It leaves its answer in
-`HALF-TILING` of the folder, or the reason why there is none in `HALF-TILING.txt`.
+For each half and each tiling a fork of this process may take `MORE` bytes beside what is loaded. It leaves its answer
+in `HALF-TILING` of the folder, or the reason why there is none in `HALF-TILING.txt`.
 """
 
 import os
@@ -22,7 +22,7 @@ from fictile.picture import Picture
 SPEC = KLSpec(widths=(8, 16), layers=1, groups=4, mid_attention=False)
 HALVES, TILINGS = ("encode", "decode"), ("off", "auto")
 SIDE = 1024  # an untiled run holds three maps of 16 channels (decode) or of 8 (encode) at this size: 192 and 96 MiB
-MORE = {"encode": 90 * 2**20, "decode": 130 * 2**20}
+MORE = {"encode": 100 * 2**20, "decode": 130 * 2**20}
 
 
 def codec() -> AutoencoderCodec:

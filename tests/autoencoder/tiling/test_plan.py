@@ -14,6 +14,7 @@ from tests.autoencoder.tiling import within
 from fictile.autoencoder import KLSpec, tiling
 from fictile.autoencoder.tiling.costs import count_costs
 from fictile.autoencoder.tiling.plan import MIB, OVERHEAD, Planner
+from fictile.picture import Picture
 
 
 def planner(side: int, *, encode: bool = False) -> Planner:
@@ -93,9 +94,15 @@ def test_a_process_that_cannot_hold_the_whole_goes_in_bands(tmp_path: Path) -> N
         command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    one = within.codec()
+    exact = within.codec().autoencoder
+    exact.network.double()  # torch's group norm, channels-last in float32, is off by 4e-4 of the range at this size
     for half in within.HALVES:
         assert "can't allocate memory" in (tmp_path / f"{half}-off.txt").read_text()
         assert f"{half}d in bands of rows to save memory" in done.stderr
-        seen, expected = load_file(tmp_path / f"{half}-auto")["answer"], within.answer(one, half, "off")
+        what = within.given(exact.space, half)
+        if isinstance(what, Picture):
+            expected = exact.encode(what.pixels[None]).mean
+        else:
+            expected = exact.decode(what)[0].clamp(-1, 1)
+        seen = load_file(tmp_path / f"{half}-auto")["answer"]
         assert (seen - expected).abs().max() < 1e-5 * (expected.max() - expected.min())

@@ -51,7 +51,8 @@ def prepared(way: str) -> Callable[[Tensor], Tensor]:
     """From a latent to pixels, in one of the `WAYS`."""
     network = decoder()
     if way.startswith("diffusers"):
-        other = diffusers_autoencoder(network.to(memory_format=torch.contiguous_format)).eval()
+        other: Any = diffusers_autoencoder(network).eval()  # whose annotations know no Tensor
+        other.to(memory_format=torch.contiguous_format)
         if way == WAYS[1]:
             other.enable_tiling()
             other.tile_latent_min_size, other.tile_sample_min_size = TILE // 8, TILE

@@ -14,7 +14,7 @@ import torch
 from fictile.autoencoder import KLSpec
 from fictile.checkpoint.checkpoint import Checkpoint
 from fictile.checkpoint.config_file import write_config
-from fictile.checkpoint.convert_autoencoder import Names, convert_autoencoder
+from fictile.checkpoint.convert_autoencoder import DIFFUSERS, NAMES, RELEASED, convert_autoencoder
 from fictile.checkpoint.converted import SINGLE, Converted, own_description
 from fictile.checkpoint.entries import network_entries
 from fictile.checkpoint.families import FAMILIES, Family, FamilyFacts
@@ -52,7 +52,7 @@ def convert(
     dtype: torch.dtype | None = None,
     title: str | None = None,
     tokenizers: Mapping[str, Path] | None = None,
-    names: Names = "released",
+    names: str = RELEASED,
 ) -> Converted:
     """Write a whole model or an autoencoder as a single file (where `out` ends in .safetensors) or as a folder of
     diffusers.
@@ -71,9 +71,11 @@ def convert(
         raise RequestError(identity.problems[0])
     if out.suffix.lower() in (".ckpt", ".pt", ".pth", ".bin", ".gguf"):
         raise RequestError(f"{out} is of a kind that Fictile does not write; name a .safetensors file or a folder.")
+    if names not in NAMES:
+        raise RequestError(f"The names {names!r} are not known; choose one of {', '.join(NAMES)}.")
     if identity.kind == "autoencoder":
         return convert_autoencoder(checkpoint, out, dtype=dtype, title=title, names=names)
-    if names != "released":
+    if names == DIFFUSERS:
         raise RequestError(
             f"{checkpoint.path} is {identity.title}, and those have the names of their release in a single file; "
             "diffusers' names are for an autoencoder alone, or write a folder."
@@ -191,11 +193,10 @@ def _text_roles(family: Family | None) -> tuple[Role, ...]:
 
 def _notes(checkpoint: Checkpoint) -> tuple[str, ...]:
     missing = checkpoint.identity.missing
-    return (
-        (f"The {' and the '.join(missing)} of the model {'is' if len(missing) == 1 else 'are'} missing.",)
-        if missing
-        else ()
-    )
+    notes = (f"Its autoencoder is {checkpoint.vae_origin}.",) if checkpoint.vae_origin else ()
+    if missing:
+        notes += (f"The {' and the '.join(missing)} of the model {'is' if len(missing) == 1 else 'are'} missing.",)
+    return notes
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -23,12 +22,11 @@ from fictile.checkpoint.write import Entry, write_safetensors
 from fictile.errors import RequestError
 from fictile.files import folder_made_whole
 
-Names = Literal["released", "diffusers"]
-NAMES: tuple[Names, ...] = ("released", "diffusers")
+NAMES = RELEASED, DIFFUSERS = "released", "diffusers"
 
 
 def convert_autoencoder(
-    checkpoint: Checkpoint, out: Path, *, dtype: torch.dtype | None, title: str | None, names: Names
+    checkpoint: Checkpoint, out: Path, *, dtype: torch.dtype | None, title: str | None, names: str
 ) -> Converted:
     """Write an autoencoder as a file (where `out` ends in .safetensors), under the names that its release has or under
     diffusers', or as a folder of diffusers. Both say its name, its spec, its normalisation and its latent space.
@@ -50,7 +48,7 @@ def convert_autoencoder(
     )
     metadata = {"format": "pt", KEY: about}
     if out.suffix.lower() == SINGLE:
-        write_safetensors(out, _entries(part, _released(part) if names == "released" else "diffusers", dtype), metadata)
+        write_safetensors(out, _entries(part, _released(part) if names == RELEASED else "diffusers", dtype), metadata)
         return Converted(path=out, files=(out,), notes=_notes(checkpoint))
     config = _config(checkpoint, part)
     with folder_made_whole(out) as draft:

@@ -9,11 +9,11 @@ from tools.matching.independent import INVOKEAI
 from tools.matching.variants import Linear, rotation
 
 from fictile.autoencoder import FLUX1, SD1, SD3, SDXL, KLSpec, Known
+from fictile.checkpoint.released_files import RELEASED
 from fictile.latent import SPACES
 from fictile.matching import THRESHOLD, VaeSubject, decide_space
 from fictile.matching.colours import agreement, observe
 from fictile.matching.references import reference
-from fictile.matching.released import RELEASED
 
 
 def made_up(known: Known, *, turned: int | None = None, factor: float = 1.0, swapped: bool = False) -> VaeSubject:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fictile.autoencoder import KNOWN, Known, Normalisation, encoder_hash, kind_of
+from fictile.checkpoint.released_files import RELEASED
 from fictile.latent import SPACES, LatentSpace
 from fictile.matching.colours import READABLE, SWAP, Agreement, Observation, agreement, observe
 from fictile.matching.references import reference
-from fictile.matching.released import RELEASED
 from fictile.matching.subjects import VaeSubject
 from fictile.matching.verdict import THRESHOLD, Evidence, Source, SpaceDecision
 

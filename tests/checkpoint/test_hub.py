@@ -89,7 +89,7 @@ def test_the_one_file_in_the_cache_is_the_model_and_nobody_is_asked(hub: Path, m
 
 @pytest.mark.parametrize("more", ["v2.ckpt", "unet/config.json", "model_index.json"])
 def test_one_file_among_others_in_the_cache_is_not_taken_for_the_model(hub: Path, more: str) -> None:
-    cached(hub, "someone/model", **{"v1.safetensors": "weights", more: "{}"})
+    cached(hub, "someone/model", **{"v1.safetensors": "weights", more: PIPELINE.get(more, "others")})
     with pytest.raises(RequestError, match="is not in the cache"):
         resolve("hub:someone/model")
 

@@ -148,9 +148,8 @@ def test_an_autoencoder_that_does_not_say_its_space_has_candidates_and_a_command
     assert (found["kind"], found["space"], found["candidates"]) == ("autoencoder", None, ["sd1", "sdxl"])
     assert found["decides"] == "fictile match 'my vae.safetensors'"
     page = run("inspect", nameless)
-    assert "not said; it has the tensors of sd1 and sdxl (to look closer: fictile match 'my vae.safetensors')" in (
-        page.stdout
-    )
+    assert "not said; by its tensors sd1 or sdxl" in page.stdout
+    assert "fictile match 'my vae.safetensors'" in page.stdout
     closer = run("match", nameless)
     assert (closer.code, "cannot tell" in closer.stdout) == (1, True)
     answer = json.loads(run("match", nameless, "--json").stdout)
@@ -165,15 +164,15 @@ def test_the_hash_of_a_released_file_and_metadata_tell_the_space(
     with monkeypatch.context() as patch:
         for module in ("checkpoint.inspect", "matching.decide"):
             patch.setattr(f"fictile.{module}.RELEASED", known)
-        assert "sdxl, by its hash: it is taesdxl.safetensors, as released" in run("inspect", nameless).stdout
+        assert "sdxl (told by its hash: it is taesdxl.safetensors, as released)" in run("inspect", nameless).stdout
         found = json.loads(run("inspect", nameless, "--json").stdout)
         assert (found["space"], found["candidates"]) == ("sdxl", [])
         told = run("match", nameless)
         assert (told.code, "sdxl (4 channels, 1/8), with confidence 1.00" in told.stdout) == (0, True)
     own = tiny_autoencoder()
     save_autoencoder(own, "own.safetensors")
-    assert f"{own.space.id}, by its metadata" in run("inspect", "own.safetensors").stdout
+    assert f"{own.space.id} (told by its metadata)" in run("inspect", "own.safetensors").stdout
 
 
 def test_an_autoencoder_beside_a_denoiser_has_its_space(run: Run, folder: Path) -> None:
-    assert "sd1, by the denoiser that it came with" in run("inspect", folder).stdout
+    assert "sd1 (told by the denoiser that it came with)" in run("inspect", folder).stdout

@@ -2,11 +2,11 @@
 
 import logging
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from tests.checkpoint.pipelines import write_pipeline
 from tests.matching.test_decide import made_up
 
@@ -14,15 +14,18 @@ from fictile.autoencoder import SD3, Normalisation, NormalisedAutoencoder, as_kl
 from fictile.checkpoint import (
     Checkpoint,
     convert,
+    load_checkpoint,
     load_published,
     open_autoencoder,
     open_checkpoint,
     read_autoencoder,
     save_autoencoder,
 )
+from fictile.checkpoint.parts import Role
 from fictile.errors import RequestError, SpaceMismatch
 from fictile.latent import SPACES
-from fictile.matching import open_to_convert
+from fictile.matching import open_denoiser, open_to_convert
+from fictile.matching.choose import looked_at
 from fictile.matching.subjects import VaeSubject
 
 
@@ -41,29 +44,37 @@ def saved(model: Path, path: Path, space: str, *, factor: float = 1.0) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def baked(model: Path) -> tuple[Path, Checkpoint]:
+    """An autoencoder of the model's space, and the model with it."""
+    vae = saved(model, model.parent / "vae.safetensors", "sd1")
+    return vae, open_to_convert(model, vae)
+
+
 @pytest.mark.parametrize("out", ["baked.safetensors", "baked"])
 def test_the_new_one_is_in_the_place_of_the_old_and_the_rest_is_as_it_was(
-    model: Path, tmp_path: Path, out: str
+    model: Path, baked: tuple[Path, Checkpoint], tmp_path: Path, out: str
 ) -> None:
-    vae = saved(model, tmp_path / "vae.safetensors", "sd1")
-    made = convert(open_to_convert(model, vae), tmp_path / out)
+    vae, checkpoint = baked
+    made = convert(checkpoint, tmp_path / out)
     assert made.notes[0].startswith("Its autoencoder is vae.safetensors, baked in: ")
-    convert(open_checkpoint(made.path), tmp_path / "back")
-    for part, source in (("unet", model / "unet"), ("text_encoder", model / "text_encoder")):
-        before, after = (load_file(next(place.glob("*.safetensors"))) for place in (source, tmp_path / "back" / part))
-        assert len(before) == len(after)
-        assert sum(tensor.double().sum() for tensor in before.values()) == sum(
-            tensor.double().sum() for tensor in after.values()
+    roles: tuple[Role, ...] = ("unet", "text_encoder")
+    before, after = (load_checkpoint(place, roles=roles) for place in (model, made.path))
+    for role in roles:
+        torch.testing.assert_close(
+            getattr(after, role).state_dict(), getattr(before, role).state_dict(), rtol=0, atol=0
         )
-    after, before = (read_autoencoder(open_autoencoder(place)) for place in (made.path, vae))
-    torch.testing.assert_close(after.network.state_dict(), before.network.state_dict(), rtol=0, atol=0)
-    assert (after.space, after.normalisation) == (before.space, before.normalisation)
+    wanted, found = (read_autoencoder(open_autoencoder(place)) for place in (vae, made.path))
+    torch.testing.assert_close(found.network.state_dict(), wanted.network.state_dict(), rtol=0, atol=0)
+    assert (found.space, found.normalisation) == (wanted.space, wanted.normalisation)
 
 
 def test_a_foreign_one_is_refused_or_forced_and_then_recorded(
-    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     vae = saved(model, tmp_path / "foreign.safetensors", "sdxl", factor=0.13025 / 0.18215)
+    monkeypatch.setattr("fictile.matching.bake.looked_at", cache(looked_at))  # the two answers are of one look
+    monkeypatch.setattr("fictile.matching.bake.open_denoiser", cache(open_denoiser))
     with pytest.raises(SpaceMismatch, match=r"model works in sd1 .*foreign.safetensors speaks sdxl"):
         open_to_convert(model, vae)
     with caplog.at_level(logging.WARNING):
@@ -75,16 +86,13 @@ def test_a_foreign_one_is_refused_or_forced_and_then_recorded(
     assert back.vae_origin == "the model's own, foreign.safetensors, baked in: it is foreign, and was forced"
 
 
-def test_one_that_lacked_it_is_whole_afterwards(model: Path, tmp_path: Path) -> None:
-    convert(open_checkpoint(model), tmp_path / "whole.safetensors")
-    own = open_checkpoint(tmp_path / "whole.safetensors")
-    convert(
-        replace(own, parts={role: part for role, part in own.parts.items() if role != "vae"}),
-        tmp_path / "without.safetensors",
-    )
+def test_one_that_lacked_it_is_whole_afterwards(model: Path, baked: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    opened = open_checkpoint(model)
+    without = replace(opened, parts={role: part for role, part in opened.parts.items() if role != "vae"})
+    convert(without, tmp_path / "without.safetensors")
     assert open_checkpoint(tmp_path / "without.safetensors").identity.missing == ("autoencoder",)
-    baked = open_to_convert(tmp_path / "without.safetensors", saved(model, tmp_path / "vae.safetensors", "sd1"))
-    assert baked.identity.missing == ()
+    whole = open_to_convert(tmp_path / "without.safetensors", baked[0])
+    assert (whole.identity.missing, whole.space) == ((), SPACES["sd1"])
 
 
 def test_only_a_model_has_a_place_for_it(model: Path) -> None:

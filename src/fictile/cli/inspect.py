@@ -77,6 +77,7 @@ def _numbers(found: "Inspection") -> dict[str, object]:
         "parameters": None if found.parameters is None else f"{found.parameters:,}",
         "dtype": found.dtype,
         "space": _space(found),
+        "look closer": found.decides,
         "size": f"{found.size:,} bytes" + (f" ({found.size / 1e9:.2f} GB)" if found.size >= 1e8 else ""),
         "sha256": found.sha256,
     }
@@ -84,9 +85,9 @@ def _numbers(found: "Inspection") -> dict[str, object]:
 
 def _space(found: "Inspection") -> str | None:
     if found.space:
-        return f"{found.space}, by {found.space_told_by}" if found.space_told_by else found.space
+        return f"{found.space} (told by {found.space_told_by})" if found.space_told_by else found.space
     if found.candidates:
-        return f"not said; it has the tensors of {' and '.join(found.candidates)} (to look closer: {found.decides})"
+        return f"not said; by its tensors {' or '.join(found.candidates)}"
     return "not said, and no published one has these tensors" if found.kind == "autoencoder" else None
 
 

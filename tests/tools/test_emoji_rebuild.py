@@ -4,12 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import build_dataset
-import evaluate
 import pytest
 import rebuild
-from concepts import Emoji, is_held_out
-from PIL import Image, ImageDraw
+from PIL import Image
 from rebuild import FULL, QUICK, Setting
 from sheet import PROMPTS, read_prompts
 
@@ -19,24 +16,7 @@ from fictile.denoiser import UNetSpec
 from fictile.errors import RequestError
 from fictile.text import TextSpec
 
-COLOURS = ("#d03020", "#20a040", "#2040d0", "#d0a020")
-CODES = [f"{number:x}" for number in range(0x1F366, 0x1F37E)]
 TOOLS = Path(rebuild.__file__).parent
-
-
-class Discs:
-    """Art without a package: every thing is a disc of some size and colour."""
-
-    codes = frozenset(CODES)
-
-    def draw(self, code: str, size: int) -> Image.Image:
-        number, picture = int(code, 16), Image.new("RGBA", (size, size))
-        radius = size * (5 + number % 4) / 20
-        box = (size / 2 - radius, size / 2 - radius, size / 2 + radius, size / 2 + radius)
-        ImageDraw.Draw(picture).ellipse(box, fill=COLOURS[number % len(COLOURS)])
-        return picture
-
-
 TOY = Setting(
     size=32,
     styles=("3d", "flat"),
@@ -57,19 +37,6 @@ TOY = Setting(
     prompts=2,
     pictures=4,
 )
-
-
-@pytest.fixture
-def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {code: Emoji(code=code, concept=code, names=(f"disc {place}",)) for place, code in enumerate(CODES)}
-    assert 0 < sum(is_held_out(code) for code in CODES) < len(CODES) / 2
-    for module in (build_dataset, evaluate):
-        monkeypatch.setattr(module, "known_emoji", lambda *_: known)  # pyright: ignore[reportUnknownLambdaType]
-        monkeypatch.setitem(module.ART, "3d", lambda _: Discs())  # pyright: ignore[reportUnknownLambdaType]
-        monkeypatch.setitem(module.ART, "flat", lambda _: Discs())  # pyright: ignore[reportUnknownLambdaType]
-    monkeypatch.setattr(evaluate, "NEGATIVES", 2)
-    monkeypatch.setattr(evaluate, "PROMPTS", Path(__file__).parent / "two prompts.txt")
-    monkeypatch.setattr(evaluate, "read_prompts", lambda _: ["a disc", "two discs"])  # pyright: ignore[reportUnknownLambdaType]
 
 
 @pytest.mark.usefixtures("no_packages")

@@ -12,9 +12,9 @@ from fictile.checkpoint.autoencoder_configs import (
     CLASSES,
     autoencoder_config,
     autoencoder_part,
+    class_of,
     normalisation_in,
 )
-from fictile.checkpoint.autoencoder_configs import KL as AUTOENCODER
 from fictile.checkpoint.config_file import CONFIG, read_config
 from fictile.checkpoint.diffusers import UNET, unet_config, unet_part
 from fictile.checkpoint.families import Family
@@ -147,7 +147,7 @@ def component_config(part: Part, normalisation: Normalisation | None, family: Fa
         return unet_config(part.spec)
     if isinstance(part.spec, TextSpec):
         return text_config(part.spec)
-    return autoencoder_config(part.spec, normalisation, upcast=family.startswith("sdxl"))
+    return autoencoder_config(class_of(part), part.spec, normalisation, upcast=family.startswith("sdxl"))
 
 
 def pipeline_index(parts: Parts, identity: Identity, others: Mapping[str, tuple[str, str]]) -> dict[str, object]:
@@ -172,7 +172,7 @@ def component_class(part: Part) -> tuple[str, str]:
     """The library of a component and its class there."""
     if isinstance(part.spec, TextSpec):
         return "transformers", TEXT_PROJECTED if part.spec.projection else TEXT
-    return "diffusers", UNET if isinstance(part.spec, UNetSpec) else AUTOENCODER
+    return "diffusers", UNET if isinstance(part.spec, UNetSpec) else class_of(part)
 
 
 def scheduler_config(identity: Identity, schedule: DDPM) -> dict[str, object]:

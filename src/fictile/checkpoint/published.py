@@ -10,7 +10,7 @@ import torch
 from fictile.autoencoder import AnyAutoencoder
 from fictile.checkpoint.checkpoint import Checkpoint, LoadedCheckpoint, load_checkpoint, open_checkpoint
 from fictile.checkpoint.files import content_hash, joined_hash
-from fictile.checkpoint.folder import MODEL, Defaults, Hashes, Parts, load_model
+from fictile.checkpoint.folder import BUNDLED, MODEL, Defaults, Hashes, Parts, load_model
 from fictile.checkpoint.hub import HUB, INDEX
 from fictile.checkpoint.identify import Identity
 from fictile.checkpoint.parts import Role
@@ -85,6 +85,8 @@ def load_published(
         ),
         defaults=_defaults(identity),
         hashes=hashes,
+        vae_origin=f"{BUNDLED}, {checkpoint.vae_origin}" if checkpoint.vae_origin else BUNDLED,
+        vae_forced=checkpoint.vae_forced,
     )
 
 

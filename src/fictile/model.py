@@ -293,7 +293,9 @@ class Model:
         if not latent.data.isfinite().all():
             raise RequestError("The latent has values that are not finite numbers; make it again.")
         identity = self._identity()
-        recipe = replace(recipe, notes=(), **{name: identity[name] for name in DECODES})
+        same = identity["vae_hash"] == recipe.vae_hash  # then it has the old name, wherever it lies now
+        changed = {name: identity[name] for name in DECODES if not (same and name == "vae_origin")}
+        recipe = replace(recipe, notes=(), **changed)
         if recipe.edit is None:
             return self._drawing.decoded(latent, recipe)
         return self._drawing.finished(latent, recipe, _edited_file(init))

@@ -107,6 +107,8 @@ def decode(
                 precision=precision,
                 runtime=found.recipe.runtime if device == precision == "auto" else None,
             )
+            if model is None and vae is None:
+                found.check_vae(maker.hashes and maker.hashes.vae, maker.vae_origin)
             work.stage("Decoding")
             made = maker.finish(found.latent, replace(found.recipe, tiling=tiling), init=found.start)
             for picture, place in zip(made, paths, strict=True):

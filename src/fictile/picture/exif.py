@@ -13,7 +13,7 @@ class Entry(NamedTuple):
 
     tag: int
     kind: int  # the type of its values
-    count: int  # of them
+    many: int  # how many there are
     values: bytes  # packed in the block's byte order
 
 

@@ -162,8 +162,8 @@ def _with_directories(data: bytes, order: str) -> bytes:
     own = {stand_in: tag for tag, stand_in in _DIRECTORIES.items()}
     entries: list[tuple[int, bytes]] = []
     for place in range(first, last, 12):
-        tag = struct.unpack_from(f"{order}H", file, place)[0]
-        tag = own.get(tag, tag)
+        stored = int(struct.unpack_from(f"{order}H", file, place)[0])
+        tag = own.get(stored, stored)
         entries.append((tag, struct.pack(f"{order}H", tag) + file[place + 2 : place + 12]))
     file[first:last] = b"".join(entry for _, entry in sorted(entries))
     return bytes(file)

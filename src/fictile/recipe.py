@@ -65,8 +65,16 @@ class Mix:
     def __call__(self, first: Latent, second: Latent) -> Latent:
         """The two, mixed so. Raises RequestError as the functions of `latent.mix` do."""
         where = None if self.mask is None else Mask.from_text(self.mask).amount
-        told = {"weight": self.weight, "radius": self.radius, "at": self.at, "feather": self.feather}
-        return by_name(first, second, self.how, mask=where, **told)
+        return by_name(
+            first,
+            second,
+            self.how,
+            weight=self.weight,
+            radius=self.radius,
+            mask=where,
+            at=self.at,
+            feather=self.feather,
+        )
 
     def to_json(self) -> str:
         """One JSON object, as `from_json` takes it."""

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -91,7 +92,7 @@ def test_a_profile_of_other_colours_is_left_out_with_a_word(
     ],
 )
 def test_colours_that_only_numbers_name_are_those_of_a_profile(
-    tmp_path: Path, stated: tuple[int, int], profile: dict[str, object]
+    tmp_path: Path, stated: tuple[int, int], profile: dict[str, Any]
 ) -> None:
     rows = b"".join(b"\0" + row.tobytes() for row in BYTES)
     (tmp_path / "wide.png").write_bytes(png(2, 8, rows, 10, 6, (b"cICP", bytes([*stated, 0, 1]))))

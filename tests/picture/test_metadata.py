@@ -133,4 +133,12 @@ def test_the_thumbnail_of_what_was_there_is_erased_by_paint() -> None:
     assert b"small" not in painted
     assert painted.endswith(b"notes")
     assert erased_thumbnail(painted) == painted
-    assert erased_thumbnail(b"II") == b""
+
+
+def test_a_picture_whose_exif_is_damaged_stays_upright_when_it_is_painted_on(tmp_path: Path) -> None:
+    assert erased_thumbnail(b"II") is None
+    made = replace(source(BYTES), metadata=Metadata(orientation=6, exif=b"II"))
+    painted = made.paste(torch.zeros(3, 10, 6), torch.ones(10, 6))
+    for extension in ("png", "jpg", "tiff", "webp"):
+        painted.save(tmp_path / f"turned.{extension}")
+        assert open_source(tmp_path / f"turned.{extension}").metadata.orientation == 6

@@ -10,7 +10,9 @@ from jaxtyping import Float32
 HDR_TRANSFERS = {16, 18}  # PQ and HLG: table 3
 
 _D65, _DCI = (0.3127, 0.3290), (0.314, 0.351)
+_SRGB_PRIMARIES = {1, 2}  # those of sRGB, and not said
 _PRIMARIES = {  # table 2: white, red, green, blue
+    **dict.fromkeys(_SRGB_PRIMARIES, (_D65, (0.64, 0.33), (0.30, 0.60), (0.15, 0.06))),
     5: (_D65, (0.64, 0.33), (0.29, 0.60), (0.15, 0.06)),  # PAL
     6: (_D65, (0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),  # NTSC
     7: (_D65, (0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
@@ -18,8 +20,6 @@ _PRIMARIES = {  # table 2: white, red, green, blue
     11: (_DCI, (0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     12: (_D65, (0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # Display P3
 }
-_SRGB_PRIMARIES = {1, 2}  # those of sRGB, and not said
-_PRIMARIES |= dict.fromkeys(_SRGB_PRIMARIES, (_D65, (0.64, 0.33), (0.30, 0.60), (0.15, 0.06)))
 
 # Its own (13) and not said (2). Those of cameras (BT.709 and BT.2020: 1, 6, 14, 15) are meant to be seen on a display
 # like sRGB's, and not to be undone.
@@ -40,10 +40,15 @@ def profile_of(primaries: int, transfer: int, *, grey: bool) -> bytes | None:
     plain = transfer in _SRGB_TRANSFERS
     if plain and (grey or primaries in _SRGB_PRIMARIES):
         return None
-    curve = {"transferfunction": _srgb_curve()} if plain else {"gamma": _GAMMAS[transfer]}
-    if grey:
-        return bytes(imagecodecs.cms_profile("gray", whitepoint=white, **curve))
-    return bytes(imagecodecs.cms_profile("rgb", whitepoint=white, primaries=list(chain(*corners)), **curve))
+    return bytes(
+        imagecodecs.cms_profile(
+            "gray" if grey else "rgb",
+            whitepoint=white,
+            primaries=None if grey else list(chain(*corners)),
+            transferfunction=_srgb_curve() if plain else None,
+            gamma=None if plain else _GAMMAS[transfer],
+        )
+    )
 
 
 def _srgb_curve() -> Float32[np.ndarray, " n"]:

@@ -1,9 +1,11 @@
 """Blocks of EXIF (2.32, 4.5): TIFF structures, without the word "Exif" that stands before them in some files."""
 
 import struct
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-_ORDERS = {b"II": "<", b"MM": ">"}
+Order = Literal["<", ">"]  # of bytes, in the words of `struct`
+
+_ORDERS: dict[bytes, Order] = {b"II": "<", b"MM": ">"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of a value, by its type
 _NEXT, _THUMBNAIL, _LENGTH = 2, 0x0201, 0x0202  # JPEGInterchangeFormat and its length
 
@@ -18,14 +20,11 @@ class Entry(NamedTuple):
 
 
 class Block:
-    """A block that can be read. Raises ValueError where it cannot.
-
-    `order` is that of its bytes, in the words of `struct`.
-    """
+    """A block that can be read. Raises ValueError where it cannot."""
 
     def __init__(self, exif: bytes) -> None:
         try:
-            self.order = _ORDERS[exif[:2]]
+            self.order: Order = _ORDERS[exif[:2]]
             self.data = exif
             self._first = self._number(4)
             self._link = self._first + _NEXT + 12 * self._short(self._first)
@@ -73,9 +72,9 @@ class Block:
         return int(struct.unpack_from(f"{self.order}I", self.data, place)[0])
 
 
-def erased_thumbnail(exif: bytes) -> bytes:
-    """An EXIF block without its thumbnail; one that cannot be read is dropped: it is given back empty."""
+def erased_thumbnail(exif: bytes) -> bytes | None:
+    """An EXIF block without its thumbnail; one that cannot be read is dropped, since it may have one."""
     try:
         return Block(exif).without_thumbnail()
     except ValueError:
-        return b""
+        return None

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from fictile.errors import RequestError
-from fictile.picture.exif import Block
+from fictile.picture.exif import Block, Order
 from fictile.picture.metadata import Metadata
 from fictile.picture.orientation import TAG, known
 from fictile.picture.samples import CHANNELS, Colours, Samples
@@ -122,11 +122,12 @@ def tiff_bytes(samples: Samples, metadata: Metadata) -> bytes:
     if xmp is not None:
         tags.append((_XMP, _BYTE, len(xmp), xmp, True))
     exif = _readable(metadata.exif)
+    order: Order = exif.order if exif else "<"
     for entry in exif.entries() if exif else ():
         if entry.tag in _EXIF - {TAG}:
             tags.append((_DIRECTORIES.get(entry.tag, entry.tag), *entry[1:], True))
     buffer = io.BytesIO()
-    with tifffile.TiffWriter(buffer, byteorder=exif.order if exif else "<") as file:
+    with tifffile.TiffWriter(buffer, byteorder=order) as file:
         if exif:
             buffer.seek(0, io.SEEK_END)
             buffer.write(exif.data[buffer.tell() :] + bytes(-len(exif.data) % _WORD))
@@ -144,7 +145,7 @@ def tiff_bytes(samples: Samples, metadata: Metadata) -> bytes:
             metadata=None,
             extratags=tags,
         )
-    return _with_directories(buffer.getvalue(), exif.order if exif else "<")
+    return _with_directories(buffer.getvalue(), order)
 
 
 def _readable(exif: bytes | None) -> Block | None:
@@ -154,7 +155,7 @@ def _readable(exif: bytes | None) -> Block | None:
         return None
 
 
-def _with_directories(data: bytes, order: str) -> bytes:
+def _with_directories(data: bytes, order: Order) -> bytes:
     """The stand-ins under their own tags, and the entries in the order of tags again (TIFF 6.0, section 2)."""
     file = bytearray(data)
     first = struct.unpack_from(f"{order}I", file, 4)[0] + 2

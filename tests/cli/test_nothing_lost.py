@@ -26,6 +26,7 @@ from fictile.latent import SUFFIX as OURS
 from fictile.latent import Latent
 from fictile.picture import load_picture, read_text
 from fictile.recipe import Recipe
+from fictile.unfinished import Sampled, Shelf
 
 # The real command line, which stops for ever at its second picture's decode and says that it is there.
 HANGS_IN_DECODE = """
@@ -230,6 +231,19 @@ def test_several_latents_become_several_pictures(run: Run, tiny: Path, photo: Pa
 
 def test_the_commands_know_the_endings_without_the_library() -> None:
     assert (SUFFIX, COMFY_SUFFIX) == (OURS, COMFY)
+
+
+def test_a_run_of_the_packaged_model_stays_one_with_another_vae(run: Run, tiny: Path) -> None:
+    with no_memory():
+        run("generate", "a fox", "-m", tiny, "-o", "fox.png")
+    [path] = shelf()
+    found = Sampled.read(path)
+    assert found.recipe
+    assert found.recipe.prompt == "a fox"
+    Shelf().keep(found.latent, found.recipe, model=None, pictures=found.pictures)
+    refused = run("decode", "--last", "--vae", tiny)
+    assert "emoji" in refused.sentence
+    assert not Path("fox.png").exists()
 
 
 def test_an_edit_is_finished_on_its_file(run: Run, tiny: Path, photo: Path) -> None:

@@ -112,6 +112,15 @@ def test_exif_of_a_photograph_lies_in_a_tiff_as_it_lay_in_it(tmp_path: Path, ord
         assert codes == sorted(codes)
 
 
+def test_exif_of_a_bigtiff_is_read_as_well(tmp_path: Path) -> None:
+    artist = (315, 2, 0, SECRET, True)
+    plain = {"photometric": "rgb", "software": False, "metadata": None}
+    tifffile.imwrite(tmp_path / "big.tiff", DEEP[..., :3], bigtiff=True, extratags=[artist], **plain)  # pyright: ignore[reportArgumentType]
+    open_source(tmp_path / "big.tiff").save(tmp_path / "small.png")
+    with Image.open(tmp_path / "small.png") as image:
+        assert dict(image.getexif()) == {315: SECRET}
+
+
 def test_exif_that_cannot_be_read_is_left_out_of_a_tiff(tmp_path: Path) -> None:
     for exif in (b"junk", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\0\x09"):
         replace(source(BYTES), metadata=Metadata(exif=exif)).save(tmp_path / "odd.tiff")

@@ -181,9 +181,11 @@ def _divided(array: np.ndarray) -> np.ndarray:
 def _exif(file: tifffile.TiffFile) -> bytes | None:
     """As a block of its own, where Pillow can read it."""
     exif = Image.Exif()
+    exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
     try:
         with Path(file.filehandle.path).open("rb") as stream:
-            exif.load_from_fp(stream)
+            exif.load_from_fp(stream, file.pages.first.offset)
+            exif.bigtiff = False  # which the block is never
             for tag in set(exif) - _EXIF:
                 del exif[tag]
             return exif.tobytes().removeprefix(b"Exif\0\0") if set(exif) - {TAG} else None

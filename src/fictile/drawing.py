@@ -108,7 +108,10 @@ class Drawing:
         self.codec.check_memory(recipe.tiling, recipe.size, precision, encode=False)
         if init is None:
             return None
-        latent = self.diffusion.fitted(init) if isinstance(init, Latent) else self._encoded(init, recipe)
+        if isinstance(init, Latent):
+            latent = self.diffusion.fitted(init, asis=recipe.strength == 0)
+        else:
+            latent = self._encoded(init, recipe)
         return Start(latent=latent.data, mask=mask and self._cells(mask))
 
     def _sampled(

@@ -40,13 +40,18 @@ def open_autoencoder(name: str | PathLike[str]) -> Checkpoint:
         raise RequestError(
             f"{path} is {opened.identity.title} without an autoencoder in it; give one, or a model that has it."
         )
-    return _with_other_half(opened, part) if isinstance(part.spec, TinySpec) else opened
+    return with_other_half(opened)
 
 
 def read_autoencoder(
-    opened: Checkpoint, normalisation: Normalisation | None = None, space: LatentSpace | None = None
+    opened: Checkpoint,
+    normalisation: Normalisation | None = None,
+    space: LatentSpace | None = None,
+    *,
+    network: AutoencoderNetwork | None = None,
 ) -> AnyAutoencoder:
-    """The autoencoder in float32 on the CPU; units and space, where they are given, go before what it says itself.
+    """The autoencoder in float32 on the CPU; units and space, where they are given, go before what it says itself. A
+    `network` is one that has been made of it already.
 
     Without a space it names one of its own, after its encoder. Raises RequestError for tensors that are missing, too
     many or of another shape, and where nothing says its units.
@@ -58,7 +63,7 @@ def read_autoencoder(
             f"{opened.path} does not say in which units its latents are, and its network is {candidates(opened)}; "
             "say the latent space, or give the model that it belongs to."
         )
-    network = cast(AutoencoderNetwork, part.build(torch.float32))
+    network = network or cast(AutoencoderNetwork, part.build(torch.float32))
     return NormalisedAutoencoder(network, own, title, space or opened.space, content_hash=autoencoder_hash(opened))
 
 
@@ -79,10 +84,12 @@ def candidates(opened: Checkpoint) -> str:
     return f"that of {' and '.join(spaces)}" if spaces else "of a size that was never published"
 
 
-def _with_other_half(opened: Checkpoint, part: Part) -> Checkpoint:
-    """A tiny autoencoder of two files as one; as it was where the second is not there."""
+def with_other_half(opened: Checkpoint) -> Checkpoint:
+    """A tiny autoencoder of two files as one; anything else, and where the second is not there, as it was."""
+    part = opened.parts["vae"]
     spec = part.spec
-    assert isinstance(spec, TinySpec)
+    if not isinstance(spec, TinySpec):
+        return opened
     here, there = (ENCODER, DECODER) if spec.encodes else (DECODER, ENCODER)
     path = Path(part.weights.path)
     beside = path.with_name(path.name.replace(here, there))

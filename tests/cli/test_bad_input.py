@@ -157,6 +157,8 @@ def test_the_output_must_be_of_the_right_kind(refused: Refused, tiny: Path, phot
 def test_roundtrip_refuses(refused: Refused, tiny: Path, photo: Path, here: Path) -> None:
     assert ".html" in refused("roundtrip", photo, "-m", tiny, "--report", "report.pdf")
     assert "'fp8'" in refused("roundtrip", photo, "-m", tiny, "--precision", "fp8")
+    assert "'rows'" in refused("roundtrip", photo, "-m", tiny, "--tiling", "rows")
+    assert "'guess'" in refused("roundtrip", photo, "-m", tiny, "--forecast", "guess")
     (here / "empty").mkdir()
     assert "empty" in refused("roundtrip", "empty", "-m", tiny)
     (here / "empty").rmdir()

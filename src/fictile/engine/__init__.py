@@ -2,7 +2,7 @@
 
 from fictile.engine.doctor import Diagnosis, Finding, examine
 from fictile.engine.machine import Machine, this_machine
-from fictile.engine.memory import free_memory
+from fictile.engine.memory import free_memory, ran_out_of_memory
 from fictile.engine.runtime import PRECISIONS, Runtime, choose_runtime, precision_name
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "examine",
     "free_memory",
     "precision_name",
+    "ran_out_of_memory",
     "this_machine",
 ]

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, tiling
-from fictile.engine import Runtime, free_memory, precision_name
+from fictile.engine import Runtime, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent, LatentSpace
 from fictile.picture import Picture, crop, pad_to_multiple
@@ -21,15 +21,23 @@ GIB = 2**30
 
 
 class AutoencoderCodec:
-    """An autoencoder placed where it runs. It is a copy, in the precision of the runtime.
+    """An autoencoder placed where it runs. It is a copy, in the precision of the runtime; with `owned`, as far as it
+    runs in float32, it is the one that was given.
 
     One that overflows in it runs again in a wider one; with a `memory`, the next picture begins there, and so does the
     next codec with this autoencoder.
     """
 
-    def __init__(self, autoencoder: AnyAutoencoder, runtime: Runtime, *, memory: PrecisionMemory | None = None) -> None:
+    def __init__(
+        self,
+        autoencoder: AnyAutoencoder,
+        runtime: Runtime,
+        *,
+        memory: PrecisionMemory | None = None,
+        owned: bool = False,
+    ) -> None:
         self.runtime = runtime
-        self._ladder = PrecisionLadder(autoencoder, runtime.device)
+        self._ladder = PrecisionLadder(autoencoder, runtime.device, owned=owned)
         self._memory = memory
         self._told: set[str] = set()
         self._ladder.at(self.dtype)  # now, not at the first picture
@@ -113,7 +121,7 @@ class AutoencoderCodec:
         check_tiling(wanted)
         if wanted == "off":
             return None
-        spec, free = self._ladder.spec, int(free_memory(self.runtime.device) / MARGIN)
+        spec, free = self._ladder.spec, int(self.runtime.room() / MARGIN)
         if wanted == "auto" and (
             tiling.is_small(spec, size, dtype, free) or tiling.untiled_memory(spec, size, dtype, encode=encode) <= free
         ):

@@ -42,13 +42,17 @@ class Start:
 
 
 class Diffusion:
-    """A text encoder and a denoiser that belong together, placed where they run: copies, in the runtime's precision."""
+    """A text encoder and a denoiser that belong together, placed where they run: copies, in the runtime's precision;
+    with `owned`, the networks that were given, moved tensor by tensor.
+    """
 
-    def __init__(self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime) -> None:
+    def __init__(
+        self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime, *, owned: bool = False
+    ) -> None:
         self.name = name
         self.runtime = runtime
-        self.text = text.placed(lambda network: _placed(network, runtime))
-        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime))
+        self.text = text.placed(lambda network: _placed(network, runtime, owned))
+        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime, owned))
 
     @property
     def multiple(self) -> int:
@@ -176,9 +180,10 @@ def _guidance(recipe: Recipe) -> Guidance:
     return Guidance(scale=recipe.guidance, rescale=recipe.guidance_rescale, interval=recipe.guidance_interval)
 
 
-def _placed(network: Network, runtime: Runtime) -> Network:
-    """A copy of the network, ready to run and nothing else."""
-    placed = copy.deepcopy(network).requires_grad_(False).eval().to(runtime.device, runtime.dtype)
+def _placed(network: Network, runtime: Runtime, owned: bool) -> Network:
+    """The network if it is owned, else a copy, ready to run and nothing else."""
+    placed = network if owned else copy.deepcopy(network)
+    placed.requires_grad_(False).eval().to(runtime.device, runtime.dtype)
     return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
 
 

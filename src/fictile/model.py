@@ -48,11 +48,19 @@ NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expec
 class Model:
     """An autoencoder, a text encoder and a denoiser that belong together, placed where they run.
 
-    The networks are copies of those in `parts`, in the precision of the runtime. With a `memory`, an autoencoder that
-    overflowed in it begins the next time in the wider one that it needed.
+    The networks are copies of those in `parts`, in the precision of the runtime; with `owned`, they are those in
+    `parts`, moved, which nobody else may use any more. With a `memory`, an autoencoder that overflowed in it begins the
+    next time in the wider one that it needed.
     """
 
-    def __init__(self, parts: Parts, runtime: Runtime | None = None, *, memory: PrecisionMemory | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        runtime: Runtime | None = None,
+        *,
+        memory: PrecisionMemory | None = None,
+        owned: bool = False,
+    ) -> None:
         runtime = runtime or choose_runtime()
         self.name = parts.name
         self.defaults = parts.defaults
@@ -60,8 +68,8 @@ class Model:
         self.vae_origin = parts.vae_origin  # which autoencoder it has and why, for people
         self.vae_forced = parts.vae_forced
         self.runtime = runtime
-        self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory)
-        self._diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime)
+        self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory, owned=owned)
+        self._diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime, owned=owned)
 
     @property
     def autoencoder(self) -> AnyAutoencoder:
@@ -500,7 +508,7 @@ def load(
     memory = PrecisionMemory() if runtime is None else None
     runtime = runtime or choose_runtime(device, precision)
     with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
-        return Model(open_parts(path or packaged, vae, force=force), runtime, memory=memory)
+        return Model(open_parts(path or packaged, vae, force=force), runtime, memory=memory, owned=True)
 
 
 def load_codec(vae: str | Path, *, device: str = "auto", precision: str = "auto") -> AutoencoderCodec:

@@ -5,7 +5,6 @@ significant bits.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from fictile.autoencoder.autoencoder import AnyAutoencoder, Posterior
 from fictile.errors import FictileError
-from fictile.files import written_whole
+from fictile.files import cache_folder, written_whole
 from fictile.latent import Latent
 
 LADDER = (torch.float16, torch.bfloat16, torch.float32)  # narrowest first
@@ -28,11 +27,12 @@ T = TypeVar("T")
 class PrecisionLadder:
     """One autoencoder on one device, in every precision that its runs turn out to need.
 
-    A precision's copy of the network is made when it is first needed, and kept.
+    A precision's copy of the network is made when it is first needed, and kept. With `owned`, the one that was given is
+    moved, and serves in float32 itself.
     """
 
-    def __init__(self, autoencoder: AnyAutoencoder, device: torch.device) -> None:
-        self._exact, self._device = autoencoder, device
+    def __init__(self, autoencoder: AnyAutoencoder, device: torch.device, *, owned: bool = False) -> None:
+        self._exact, self._device, self._owned = autoencoder, device, owned
         self._copies: dict[torch.dtype, AnyAutoencoder] = {}
         self.spec = autoencoder.spec
         self.space = autoencoder.space
@@ -41,7 +41,8 @@ class PrecisionLadder:
     def at(self, dtype: torch.dtype) -> AnyAutoencoder:
         """The autoencoder in this precision; its answers may overflow."""
         if dtype not in self._copies:
-            self._copies[dtype] = self._exact.placed(self._device, dtype)
+            moved = self._owned and dtype == torch.float32
+            self._copies[dtype] = self._exact.placed(self._device, dtype, copied=not moved)
         return self._copies[dtype]
 
     def encode(
@@ -90,7 +91,7 @@ class PrecisionMemory:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or _cache() / "precision.json"
+        self.path = path or cache_folder() / "precision.json"
 
     def start(self, content_hash: str | None, wanted: torch.dtype) -> torch.dtype:
         """The wanted precision, or the wider one that this autoencoder is known to need."""
@@ -114,11 +115,6 @@ class PrecisionMemory:
         if not isinstance(content, dict):
             return {}
         return {key: str(value) for key, value in cast(dict[str, object], content).items()}
-
-
-def _cache() -> Path:
-    """Where programs keep what they can find out again (freedesktop.org, XDG base directories)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fictile"
 
 
 def _name(dtype: torch.dtype) -> str:

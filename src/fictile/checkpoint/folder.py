@@ -156,15 +156,19 @@ def save_model(
             temporary.write_text(text, encoding="utf-8")
 
 
-def load_model(folder: str | PathLike[str], autoencoder: AnyAutoencoder | None = None) -> Parts:
-    """Read a model folder, in float32 on the CPU; an `autoencoder` takes the place of its own.
+def load_model(
+    folder: str | PathLike[str], autoencoder: AnyAutoencoder | None = None, *, weights: bool = True
+) -> Parts:
+    """Read a model folder, in float32 on the CPU; an `autoencoder` takes the place of its own. Without `weights`, the
+    networks are on torch's meta device, and nothing is hashed.
 
     Raises RequestError when a file is missing, damaged or of another kind, SpaceMismatch when a file has been swapped
     for one of another latent space.
     """
     folder = Path(folder)
     about = read_model_file(folder)
-    autoencoder, hashes = autoencoder or load_autoencoder(folder / VAE), hash_parts(folder)
+    autoencoder = autoencoder or load_autoencoder(folder / VAE, weights=weights)
+    hashes = hash_parts(folder) if weights else None
     _check_spaces(f"{folder / VAE} and {MODEL}", autoencoder.space, about.space)
     trained_on = read_about(folder / UNET, "denoiser").get("space")
     if trained_on is not None:
@@ -173,10 +177,15 @@ def load_model(folder: str | PathLike[str], autoencoder: AnyAutoencoder | None =
     return Parts(
         name=about.name,
         autoencoder=autoencoder,
-        text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT)),
-        denoiser=Denoiser(load_unet(folder / UNET), schedule_from_json(about.schedule), about.prediction, about.space),
+        text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT, weights=weights)),
+        denoiser=Denoiser(
+            load_unet(folder / UNET, weights=weights),
+            schedule_from_json(about.schedule),
+            about.prediction,
+            about.space,
+        ),
         defaults=about.defaults,
-        hashes=replace(hashes, vae=autoencoder.content_hash or hashes.vae),
+        hashes=hashes and replace(hashes, vae=autoencoder.content_hash or hashes.vae),
     )
 
 

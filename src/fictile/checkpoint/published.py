@@ -23,26 +23,29 @@ DRAWN = (None, "base", "inpaint", "instruct-pix2pix")  # variants of a model: th
 RESCALE = 0.7  # of the guidance of models that draw from pure noise (arXiv 2305.08891, section 3.4)
 
 
-def open_model(name: str | PathLike[str], autoencoder: AnyAutoencoder | None = None) -> Parts:
+def open_model(name: str | PathLike[str], autoencoder: AnyAutoencoder | None = None, *, weights: bool = True) -> Parts:
     """Read a model: a folder of Fictile's own, a folder of diffusers, a single file, or `hub:owner/name[/file]`; an
-    `autoencoder` of its space takes the place of its own, if it has one.
+    `autoencoder` of its space takes the place of its own, if it has one. Without `weights`, only headers are read: the
+    networks are on torch's meta device, and nothing is hashed.
 
     Raises RequestError for what is missing, damaged or no model that can draw.
     """
     path = Path(name)
     if str(name).startswith(HUB) or path.is_file() or ((path / INDEX).is_file() and not (path / MODEL).exists()):
-        return load_published(name, autoencoder)
+        return load_published(name, autoencoder, weights=weights)
     if not path.exists():
         raise RequestError(
             f"{path} does not exist; give a folder of Fictile's or of diffusers, a single file, or hub:owner/name."
         )
-    return load_model(path, autoencoder)
+    return load_model(path, autoencoder, weights=weights)
 
 
-def load_published(name: str | PathLike[str] | Checkpoint, autoencoder: AnyAutoencoder | None = None) -> Parts:
+def load_published(
+    name: str | PathLike[str] | Checkpoint, autoencoder: AnyAutoencoder | None = None, *, weights: bool = True
+) -> Parts:
     """The parts of a Stable Diffusion 1, 2 or XL with everything in it, in float32 on the CPU.
 
-    The autoencoder is the one that it is bundled with, unless another is given.
+    The autoencoder is the one that it is bundled with, unless another is given. `weights` is as in `open_model`.
 
     Raises RequestError as `load_checkpoint` does; for a model that
     lacks a part, that draws from more than a text, or whose prediction is unknown.
@@ -52,14 +55,14 @@ def load_published(name: str | PathLike[str] | Checkpoint, autoencoder: AnyAutoe
     if not identity.problems:  # which `load_checkpoint` raises
         _check(identity, where, given=("autoencoder",) if autoencoder else ())
     roles: tuple[Role, ...] = ("unet", "text_encoder", "text_encoder_2")
-    loaded = load_checkpoint(checkpoint, roles=roles if autoencoder else ("vae", *roles))
-    hashes = _hashes(checkpoint)
+    loaded = load_checkpoint(checkpoint, roles=roles if autoencoder else ("vae", *roles), weights=weights)
+    hashes = _hashes(checkpoint) if weights else None
     title = checkpoint.path.stem if checkpoint.path.is_file() else checkpoint.path.resolve().name
     if str(name).startswith(HUB):
         title = str(name).removeprefix(HUB)
-    if autoencoder:
+    if autoencoder and hashes:
         hashes = replace(hashes, vae=autoencoder.content_hash or hashes.vae)
-    autoencoder = autoencoder or loaded.autoencoder(title, hashes.vae)
+    autoencoder = autoencoder or loaded.autoencoder(title, hashes and hashes.vae)
     assert loaded.unet is not None, "what lacks a U-Net has been refused"
     return Parts(
         name=title,

@@ -100,7 +100,7 @@ def _fitted(chosen: _Candidate) -> AnyAutoencoder:
 
 def _from_loose_files(folder: Path, vae: str | PathLike[str] | None, *, force: bool) -> Parts:
     """A model file of a folder, with the autoencoder beside it that belongs to it."""
-    model, autoencoders = _sorted_out(folder)
+    model, autoencoders = sorted_out(folder)
     if vae is not None:
         return _with(model, _looked_at(open_denoiser(model), Path(vae)), "as asked", force=force)
     if "vae" in open_checkpoint(model).parts:
@@ -122,7 +122,7 @@ def _from_loose_files(folder: Path, vae: str | PathLike[str] | None, *, force: b
     )
 
 
-def _sorted_out(folder: Path) -> tuple[Path, list[Path]]:
+def sorted_out(folder: Path) -> tuple[Path, list[Path]]:
     """The one file of a folder that has a denoiser, and those that are autoencoders; of two halves, the encoder's."""
     endings = {ending for known in ENDINGS.values() for ending in known}
     models: list[Path] = []

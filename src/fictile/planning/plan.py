@@ -1,0 +1,73 @@
+"""The choice: of all ways to run a request, the fastest that fits into the memory there is."""
+
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+
+import psutil
+
+from fictile.checkpoint import Parts
+from fictile.engine import Runtime, calibrate
+from fictile.errors import RequestError
+from fictile.planning.forecast import Forecast, Speeds, forecast
+from fictile.planning.request import Request
+from fictile.planning.way import other_ways, plain_way
+
+SMALLER = (0.75, 0.5, 0.25)  # of the sides: sizes that are tried where nothing fits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a request is run, and what it would take otherwise."""
+
+    request: Request
+    chosen: Forecast
+    plain: Forecast
+    others: tuple[Forecast, ...]  # that were looked at, the plain way left out
+    room: int  # bytes that the process may hold
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """What it does otherwise than the plain way, a phrase each."""
+        return self.chosen.way.differences(self.plain.way)
+
+
+def make_plan(parts: Parts, request: Request, runtime: Runtime, *, process: int | None = None) -> Plan:
+    """The fastest way to run a request that fits; `parts` are on the meta device (see `outline`).
+
+    `process` are the bytes that the process holds now, if another than this one is meant.
+
+    Raises RequestError for a request that cannot fit, with what would.
+    """
+    process = psutil.Process(os.getpid()).memory_info().rss if process is None else process
+    room = process + runtime.room(process)
+    speeds = Speeds(networks=calibrate(runtime, runtime.dtype), autoencoder=calibrate(runtime, runtime.decode_dtype))
+    look = partial(forecast, parts, speeds=speeds, process=process)
+    plain = look(request, plain_way(runtime, request))
+    others = tuple(look(request, way) for way in other_ways(plain.way, request))
+    fitting = [one for one in (plain, *others) if one.peak.memory <= room]
+    if not fitting:
+        least = min((plain, *others), key=lambda one: one.peak.memory)
+        raise RequestError(_refusal(parts, request, least, room, look))
+    chosen = plain if plain in fitting else min(fitting, key=lambda one: one.seconds)
+    return Plan(request=request, chosen=chosen, plain=plain, others=others, room=room)
+
+
+def _refusal(parts: Parts, request: Request, least: Forecast, room: int, look: "partial[Forecast]") -> str:
+    height, width = request.size
+    pictures = "a picture" if request.count == 1 else f"{request.count} pictures"
+    needs = f"{pictures} of {width}x{height} with {parts.name} needs at least {gib(least.peak.memory)}"
+    multiple = parts.denoiser.space.factor * parts.denoiser.network.spec.multiple
+    for share in () if request.from_picture else SMALLER:
+        high, wide = (int(side * share) // multiple * multiple for side in request.size)
+        if min(high, wide) < multiple:
+            continue
+        smaller = look(replace(request, size=(high, wide), count=1), replace(least.way, group=1))
+        if smaller.peak.memory <= room:
+            return f"To make {needs}, but {gib(room)} can be had; one of {wide}x{high} would fit."
+    return f"To make {needs}, but {gib(room)} can be had; no smaller picture would fit: close other programs, or take a smaller model."
+
+
+def gib(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / 2**30:.2f} GiB"

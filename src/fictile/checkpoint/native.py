@@ -85,7 +85,7 @@ def save_unet(
 
 
 def load_unet(path: FilePath, *, weights: bool = True) -> UNet:
-    """Read what `save_unet` wrote, in float32 on the CPU, in evaluation mode; without `weights`, on torch's meta device.
+    """Read what `save_unet` wrote, in float32 on the CPU, in evaluation mode; without `weights`, on the meta device.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
@@ -101,7 +101,7 @@ def save_text(network: TextTransformer, path: FilePath, dtype: torch.dtype = tor
 
 
 def load_text(path: FilePath, *, weights: bool = True) -> TextTransformer:
-    """Read what `save_text` wrote, in float32 on the CPU, in evaluation mode; without `weights`, on torch's meta device.
+    """Read what `save_text` wrote, in float32 on the CPU, in evaluation mode; without `weights`, on the meta device.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """

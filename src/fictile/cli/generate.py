@@ -18,15 +18,7 @@ def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.", show_default=False)],
     *,
     negative: options.Negative = "",
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WxH",
-            help="In pixels; one number for a square.",
-            rich_help_panel=options.PICTURE,
-            show_default=False,
-        ),
-    ] = None,
+    size: options.Size = None,
     count: options.Count = 1,
     weighting: options.Weighting = "a1111",
     clip_skip: options.ClipSkip = 1,

@@ -1,5 +1,6 @@
 """The options that several commands share, each declared once, and how their words are read."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,12 @@ PICTURE, PROMPT, SAMPLING, MODEL, OUTPUT = (
 
 Negative = Annotated[
     str, typer.Option(metavar="PROMPT", help="What it should not show.", rich_help_panel=PICTURE, show_default=False)
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WxH", help="In pixels; one number for a square.", rich_help_panel=PICTURE, show_default=False
+    ),
 ]
 Count = Annotated[
     int,
@@ -133,6 +140,15 @@ Tiling = Annotated[
         show_default=False,
     ),
 ]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Hold no more than this, such as 6GiB: of the process on a CPU, of the device on CUDA.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -172,6 +188,21 @@ Space = Annotated[
         show_default=False,
     ),
 ]
+
+
+def bytes_of(text: str | None) -> int | None:
+    """What "6GiB", "800 MB" or a plain number of bytes says; None of nothing.
+
+    Raises:
+        RequestError: The text is no size of memory.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if found is None or not float(found[1]):
+        raise RequestError(f"{text!r} is no size of memory; write a number with a unit, such as 6GiB or 800MB.")
+    step = 1024 if found[3] else 1000
+    return int(float(found[1]) * step ** " kmgt".index(found[2] or " "))
 
 
 def height_and_width(text: str) -> tuple[int, int]:

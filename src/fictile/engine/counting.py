@@ -20,8 +20,8 @@ from torch.utils.flop_counter import conv_flop_count
 Kind = Literal["matrix", "convolution", "attention"]
 
 HEAP, GAPS = 32 << 20, 1.5
-"""glibc's malloc deals blocks up to this size out of a heap (mallopt(3), M_MMAP_THRESHOLD, which rises so far in a process
-at work); freed ones leave gaps there. Runs of networks were seen to hold about half as much again as they use.
+"""glibc's malloc deals blocks up to this size out of a heap (mallopt(3), M_MMAP_THRESHOLD, which rises so far in a
+process at work), and freed ones leave gaps there: runs of networks were seen to hold half as much again as they use.
 """
 
 _aten = torch.ops.aten
@@ -124,7 +124,9 @@ class _Ledger(TorchDispatchMode):
 
     def _count(self, packet: Any, args: tuple[Any, ...], made: Tensor) -> None:
         if packet is _aten.convolution:
-            self._operations["convolution"] += conv_flop_count(args[0].shape, args[1].shape, made.shape, args[6])
+            self._operations["convolution"] += conv_flop_count(
+                *(list(tensor.shape) for tensor in (args[0], args[1], made)), transposed=args[6]
+            )
         elif packet is _ATTENTION:
             query, key = args[0], args[1]
             self._operations["attention"] += 4 * query.numel() * key.shape[-2]
@@ -151,4 +153,4 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 
 def _address(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return tensor.untyped_storage()._cdata  # pyright: ignore[reportPrivateUsage] - it has no other identity

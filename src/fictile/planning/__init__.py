@@ -1,9 +1,20 @@
 """What a request will take before it runs, memory and time, and how it is made to fit."""
 
 from fictile.planning.forecast import Forecast, Phase, forecast
-from fictile.planning.outline import outline
+from fictile.planning.outline import opened_outline, outline
 from fictile.planning.plan import Plan, make_plan
 from fictile.planning.request import Request, request_for
 from fictile.planning.way import Way
 
-__all__ = ["Forecast", "Phase", "Plan", "Request", "Way", "forecast", "make_plan", "outline", "request_for"]
+__all__ = [
+    "Forecast",
+    "Phase",
+    "Plan",
+    "Request",
+    "Way",
+    "forecast",
+    "make_plan",
+    "opened_outline",
+    "outline",
+    "request_for",
+]

@@ -20,7 +20,7 @@ from fictile.recipe import PICTURE_GUIDANCE
 
 N = TypeVar("N", bound=nn.Module)
 
-STARTING = 60 << 20  # bytes that the first run of anything adds: oneDNN's code, tokenizer, picture formats
+STARTING = 40 << 20  # bytes that the first run of anything adds: oneDNN's code, tokenizer, picture formats
 LATENTS = 6  # of all pictures, in float32, that a sampler and its guidance keep
 SAVING = 3  # pictures, in float32, that writing one takes beside itself
 READ = 4  # bytes that are touched for each byte of weights in float32: read, widened, laid channels last
@@ -45,7 +45,7 @@ class Forecast:
 
     @property
     def peak(self) -> Phase:
-        """The phase that takes the most memory."""
+        """The phase that takes the most memory, the first of several."""
         return max(self.phases, key=lambda phase: phase.memory)
 
     @property
@@ -70,7 +70,7 @@ def forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, *, proces
     loading, resident = _weights(parts, way)
     base = process + STARTING
     pixels = 3 * request.size[0] * request.size[1] * 4
-    phases = [Phase(name="load", memory=base + loading, seconds=speeds.networks.seconds(_reading(parts)))]
+    phases = [Phase(name="load the model", memory=base + loading, seconds=speeds.networks.seconds(_reading(parts)))]
 
     def add(name: str, memory: int, seconds: float) -> None:
         phases.append(Phase(name=name, memory=base + resident + memory, seconds=seconds))
@@ -182,9 +182,8 @@ def _autoencoding(parts: Parts, request: Request, way: Way, *, encode: bool) -> 
     if not way.tiling:
         return whole
     bands = tiling.make_plan(spec, size, dtype, encode=encode)
-    grown = {
-        name: ceil(getattr(whole, name) * bands.effort) for name in ("matrix", "convolution", "attention", "touched")
-    }
+    names = ("matrix", "convolution", "attention", "touched")
+    grown = {name: ceil(getattr(whole, name) * bands.effort) for name in names}
     return replace(whole, memory=bands.memory, **grown)
 
 

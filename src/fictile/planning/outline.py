@@ -1,5 +1,6 @@
 """A model without its weights: what planning looks at."""
 
+from importlib.resources import as_file, files
 from os import PathLike
 from pathlib import Path
 from typing import cast
@@ -7,10 +8,16 @@ from typing import cast
 from fictile.autoencoder import AnyAutoencoder, Normalisation, NormalisedAutoencoder
 from fictile.autoencoder import Network as AutoencoderNetwork
 from fictile.checkpoint import Parts, open_autoencoder, open_model
-from fictile.checkpoint.folder import MODEL
+from fictile.checkpoint.folder import MODEL, PACKAGED
 from fictile.checkpoint.pipeline import is_pipeline
 from fictile.latent import LatentSpace
 from fictile.matching.choose import sorted_out
+
+
+def opened_outline(model: str | PathLike[str] | None = None, vae: str | PathLike[str] | None = None) -> Parts:
+    """As `outline`; without a model, of the packaged one."""
+    with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
+        return outline(model or packaged, vae)
 
 
 def outline(model: str | PathLike[str], vae: str | PathLike[str] | None = None) -> Parts:

@@ -1,6 +1,7 @@
 """The choice: of all ways to run a request, the fastest that fits into the memory there is."""
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,7 +24,7 @@ class Plan:
     request: Request
     chosen: Forecast
     plain: Forecast
-    others: tuple[Forecast, ...]  # that were looked at, the plain way left out
+    others: tuple[Forecast, ...]  # ways with less memory, each with less than those before it
     room: int  # bytes that the process may hold
 
     @property
@@ -40,17 +41,21 @@ def make_plan(parts: Parts, request: Request, runtime: Runtime, *, process: int 
     Raises RequestError for a request that cannot fit, with what would.
     """
     process = psutil.Process(os.getpid()).memory_info().rss if process is None else process
-    room = process + runtime.room(process)
+    room = min(process + runtime.room(process), runtime.max_memory or sys.maxsize)
     speeds = Speeds(networks=calibrate(runtime, runtime.dtype), autoencoder=calibrate(runtime, runtime.decode_dtype))
     look = partial(forecast, parts, speeds=speeds, process=process)
     plain = look(request, plain_way(runtime, request))
-    others = tuple(look(request, way) for way in other_ways(plain.way, request))
+    others = list[Forecast]()
+    for way in other_ways(plain.way, request):
+        one = look(request, way)
+        if one.peak.memory < min(known.peak.memory for known in (plain, *others)):
+            others.append(one)
     fitting = [one for one in (plain, *others) if one.peak.memory <= room]
     if not fitting:
         least = min((plain, *others), key=lambda one: one.peak.memory)
         raise RequestError(_refusal(parts, request, least, room, look))
     chosen = plain if plain in fitting else min(fitting, key=lambda one: one.seconds)
-    return Plan(request=request, chosen=chosen, plain=plain, others=others, room=room)
+    return Plan(request=request, chosen=chosen, plain=plain, others=tuple(others), room=room)
 
 
 def _refusal(parts: Parts, request: Request, least: Forecast, room: int, look: "partial[Forecast]") -> str:
@@ -65,7 +70,7 @@ def _refusal(parts: Parts, request: Request, least: Forecast, room: int, look: "
         smaller = look(replace(request, size=(high, wide), count=1), replace(least.way, group=1))
         if smaller.peak.memory <= room:
             return f"To make {needs}, but {gib(room)} can be had; one of {wide}x{high} would fit."
-    return f"To make {needs}, but {gib(room)} can be had; no smaller picture would fit: close other programs, or take a smaller model."
+    return f"To make {needs}, but {gib(room)} can be had; close other programs, or take a smaller model."
 
 
 def gib(size: int) -> str:

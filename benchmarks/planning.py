@@ -1,8 +1,8 @@
 """The forecast beside the run: peak memory and time of requests, each in a process of its own.
 
-The forecast comes from the headers of the model's files, in one process; the run starts in another, and its peak is what
-the system says of it. Random models have the sizes of Stable Diffusion 1.5, or a part of them. Times are worth something
-on an idle machine alone, with the same number of threads for both; memory always is.
+The forecast comes from the headers of the model's files, in one process; the run starts in another, and its peak is
+what the system says of it. Random models have the sizes of Stable Diffusion 1.5, or a part of them. Forecasts of time
+are compared with CPU seconds, of one thread, which other programs disturb less; memory they do not disturb at all.
 
     python -m benchmarks.planning packaged middle
 """

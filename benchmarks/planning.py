@@ -98,7 +98,7 @@ def foretell(model: Path | None, case: Case) -> dict[str, float]:
 
 def run(model: Path | None, case: Case) -> dict[str, float]:
     """What happens: bytes of the process at its largest, and seconds of loading and drawing."""
-    from fictile.model import load
+    from fictile.loading import load
 
     began, busy = time.perf_counter(), time.process_time()
     size = case.side, case.side

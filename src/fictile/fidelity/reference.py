@@ -8,7 +8,8 @@ import torch
 
 from fictile.engine import Runtime
 from fictile.fidelity.metrics import psnr
-from fictile.model import Model, load
+from fictile.loading import load
+from fictile.model import Model
 from fictile.picture import Picture, load_picture
 from fictile.recipe import Recipe
 

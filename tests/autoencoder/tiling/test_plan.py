@@ -8,16 +8,16 @@ from fictile.autoencoder.tiling.plan import MIB, Planner
 
 
 def planner(side: int, *, encode: bool = False) -> Planner:
-    return Planner(costs=count_costs(KLSpec(), encode=encode), high=side // 8, wide=side // 8, itemsize=4)
+    return Planner(costs=count_costs(KLSpec(), torch.float32, encode=encode), high=side // 8, wide=side // 8)
 
 
 def test_costs_are_those_of_the_layers() -> None:
-    costs = count_costs(KLSpec(widths=(8, 16), layers=1, groups=4, mid_attention=False), encode=False)
+    costs = count_costs(KLSpec(widths=(8, 16), layers=1, groups=4, mid_attention=False), torch.float32, encode=False)
     assert sum(step.barrier for step in costs.steps) == 2 * 6 + 1  # norms of six residual blocks, and the last one
     first = costs.steps[1]  # conv_in: 4 to 16 channels, on the one cell
     assert first.operations == 2 * 9 * 4 * 16
-    assert costs.places[1].numbers == 4
-    assert costs.places[-1].numbers == 3 * 2 * 2
+    assert costs.places[1].size == 4 * 4
+    assert costs.places[-1].size == 4 * 3 * 2 * 2
     assert costs.places[-1].rows == 2
 
 
@@ -44,8 +44,8 @@ def test_a_plan_keeps_within_its_memory_and_computes_more_for_less() -> None:
 def test_the_largest_map_is_never_kept() -> None:
     costs = planner(2048).costs
     plan = planner(2048).plan(planner(2048).untiled_memory // 4)
-    kept = [costs.places[one.keep].numbers for one in plan.passes if one.keep is not None]
-    assert max(kept) == 128 * 64  # for each cell, 8x8 pixels of 128 channels; 256 of them would be the largest
+    kept = [costs.places[one.keep].size for one in plan.passes if one.keep is not None]
+    assert max(kept) == 4 * 128 * 64  # for each cell, 8x8 pixels of 128 channels; 256 of them would be the largest
 
 
 def test_the_smallest_plan_is_made_where_nothing_fits() -> None:

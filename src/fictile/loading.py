@@ -25,8 +25,8 @@ def load(
     with such a file and autoencoders beside it, or `hub:owner/name[/file]`. `runtime`, if given, takes the place of
     `device`, `precision` and `max_memory`.
 
-    `max_memory` are the bytes that the process may hold (on CUDA, that it may take of the device): encoding and decoding
-    keep to it in bands, and `fictile.plan` says before loading what fits.
+    `max_memory` are the bytes that the process may hold (on CUDA, that it may take of the device). Encoding and
+    decoding keep to it in bands; whether the rest of a request does is told by `planning`, before anything is loaded.
 
     An autoencoder `vae`, of any kind that `checkpoint.open_autoencoder` opens, takes the place of the model's own; one
     of another space only with `force`. `Model.vae_origin` says which one it is, and why.

@@ -109,6 +109,7 @@ class Model:
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
+        group: int | None = None,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
     ) -> list[GeneratedPicture]:
@@ -130,6 +131,7 @@ class Model:
                 last, in A1111's counting.
             tiling: "on" encodes and decodes in bands of rows, exactly and in little memory; "off" never does; "auto"
                 does where the whole would not fit into the free memory.
+            group: how many pictures are denoised at once, which takes less memory; None is all of them.
             callback: called at each evaluation with (step index, level, x, x0).
             sampled: called once with the latents of all pictures and the recipe of the first, before any is decoded:
                 to keep them, should decoding fail. `finish` goes on from there.
@@ -153,6 +155,7 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            group=group,
         )
         return self._drawing.generated(recipe, given, range(count), callback, sampled)
 

@@ -57,6 +57,7 @@ def generate(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tiling: options.Tiling = "auto",
+    max_memory: options.MaxMemory = None,
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
     strip: options.Strip = False,
@@ -76,14 +77,42 @@ def generate(
     with kept_until_saved(paths, model, vae=vae) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
+        from fictile.engine import choose_runtime
         from fictile.loading import load
-        from fictile.made import open_init
+        from fictile.made import init_size, open_init
         from fictile.picture import check_writable
+        from fictile.planning import opened_outline, prepare, request_for
 
         check_writable(paths[0])
         init = open_init(start) if start else None
+        work.stage("Planning")
+        runtime = choose_runtime(device, precision, options.bytes_of(max_memory))
+        request = request_for(
+            parts := opened_outline(model, vae),
+            prompt,
+            negative=negative,
+            size=sides or (init_size(init) if init else None),
+            count=count,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            schedule=schedule,
+            from_picture=init is not None,
+            strength=strength,
+            tiling=tiling,
+        )
+        if plan := prepare(parts, request, runtime):
+            for line in plan.lines(verbose=verbose):
+                say(line)
         work.stage("Loading the model")
-        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        maker = load(
+            model,
+            vae=vae,
+            force=force,
+            device=device,
+            precision=precision,
+            max_memory=runtime.max_memory,
+        )
         if verbose:
             for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
                 say(f"{name}: {maker.count_tokens(text, weighting=weighting)}")
@@ -101,7 +130,8 @@ def generate(
             strength=strength,
             weighting=weighting,
             clip_skip=clip_skip,
-            tiling=tiling,
+            tiling=plan.tiling if plan else tiling,
+            group=plan.group if plan else None,
             callback=work.denoising(steps or maker.defaults.steps, strength if init else 1.0),
             sampled=sampled,
         )

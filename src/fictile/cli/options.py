@@ -229,13 +229,22 @@ def place(text: str) -> tuple[int, int]:
     return int(sides[1]), int(sides[0])
 
 
-def codec(model: Path | None, vae: Path | None, *, force: bool, device: str, precision: str) -> "AutoencoderCodec":
+def codec(
+    model: Path | None,
+    vae: Path | None,
+    *,
+    force: bool,
+    device: str,
+    precision: str,
+    max_memory: str | None = None,
+) -> "AutoencoderCodec":
     """What encodes and decodes: an autoencoder alone where nothing but it is named, else that of the model."""
     from fictile.loading import load, load_codec
 
+    limit = bytes_of(max_memory)
     if vae is not None and model is None:
-        return load_codec(vae, device=device, precision=precision)
-    return load(model, vae=vae, force=force, device=device, precision=precision).codec
+        return load_codec(vae, device=device, precision=precision, max_memory=limit)
+    return load(model, vae=vae, force=force, device=device, precision=precision, max_memory=limit).codec
 
 
 def four_numbers(text: str, form: str, example: str) -> tuple[int, int, int, int]:

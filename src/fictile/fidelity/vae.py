@@ -6,10 +6,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from fictile.checkpoint.folder import PACKAGED
 from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent
-from fictile.loading import PACKAGED
 from fictile.matching.choose import open_codec
 from fictile.picture import Picture
 

@@ -2,7 +2,7 @@
 
 from fictile.planning.forecast import Forecast, Phase, forecast
 from fictile.planning.outline import opened_outline, outline
-from fictile.planning.plan import Plan, make_plan
+from fictile.planning.plan import Plan, make_plan, prepare
 from fictile.planning.request import Request, request_for
 from fictile.planning.way import Way
 
@@ -16,5 +16,6 @@ __all__ = [
     "make_plan",
     "opened_outline",
     "outline",
+    "prepare",
     "request_for",
 ]

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from fictile.autoencoder import tiling
 from fictile.checkpoint import Parts
+from fictile.codec import MARGIN
 from fictile.denoiser import Conditioning, guide, guide_by_picture
 from fictile.engine import Rates, Work, count
+from fictile.engine.counting import GAPS
 from fictile.planning.request import Request
 from fictile.planning.way import Way
 from fictile.recipe import PICTURE_GUIDANCE
@@ -23,6 +25,7 @@ N = TypeVar("N", bound=nn.Module)
 STARTING = 40 << 20  # bytes that the first run of anything adds: oneDNN's code, tokenizer, picture formats
 LATENTS = 6  # of all pictures, in float32, that a sampler and its guidance keep
 SAVING = 3  # pictures, in float32, that writing one takes beside itself
+MOST_MAPS = 16  # of a U-Net's greatest width at the size of the latent, for each branch of guidance: none holds as much
 READ = 4  # bytes that are touched for each byte of weights in float32: read, widened, laid channels last
 
 
@@ -62,8 +65,9 @@ class Speeds:
     autoencoder: Rates
 
 
-def forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, *, process: int) -> Forecast:
-    """What a request takes in one way; `parts` are on the meta device, and `process` bytes are held already.
+def forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, *, process: int, room: int) -> Forecast:
+    """What a request takes in one way; `parts` are on the meta device, and `process` bytes are held already, of `room`
+    that there are.
 
     Raises RequestError for a request that the model cannot be asked.
     """
@@ -75,16 +79,17 @@ def forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, *, proces
     def add(name: str, memory: int, seconds: float) -> None:
         phases.append(Phase(name=name, memory=base + resident + memory, seconds=seconds))
 
+    bands = max(int((room - base - resident) / MARGIN), 0)
     text, context = _text(parts, request, way)
     add("read the prompt", text.memory, speeds.networks.seconds(text))
     if request.from_picture:
-        encoding = _autoencoding(parts, request, way, encode=True)
+        encoding = _autoencoding(parts, request, way, bands, encode=True)
         add("encode", encoding.memory + pixels, speeds.autoencoder.seconds(encoding))
     latents = LATENTS * request.count * 4 * _cells(parts, request)
     steps = list(_steps(parts, request, way, context))
     seconds = sum(speeds.networks.seconds(work) for work in steps)
     add(f"denoise, {len(steps)} evaluations", max(work.memory for work in steps) + latents, seconds)
-    decoding = _autoencoding(parts, request, way, encode=False)
+    decoding = _autoencoding(parts, request, way, bands, encode=False)
     made = request.count * pixels
     add(
         "decode",
@@ -92,6 +97,18 @@ def forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, *, proces
         speeds.autoencoder.seconds(decoding * request.count),
     )
     return Forecast(way=way, phases=tuple(phases), weights=resident)
+
+
+def at_most(parts: Parts, request: Request) -> int:
+    """Bytes beside what the process holds that no way of running a request exceeds, without counting."""
+    channels, high, wide = request.latent(parts)
+    spec = parts.denoiser.network.spec
+    maps = MOST_MAPS * 3 * request.count * max(*spec.widths, channels) * high * wide * 4
+    pixels = 3 * request.size[0] * request.size[1] * 4
+    size = high * parts.autoencoder.space.factor, wide * parts.autoencoder.space.factor
+    decoded = tiling.untiled_memory(parts.autoencoder.spec, size, torch.float32, encode=False)
+    weights = 3 * 4 * sum(map(_numbers, _networks(parts)))
+    return STARTING + weights + maps + int(GAPS * 2 * decoded) + (request.count + SAVING) * pixels
 
 
 def _weights(parts: Parts, way: Way) -> tuple[int, int]:
@@ -169,8 +186,8 @@ def _told(parts: Parts, context: int, x: Tensor) -> Conditioning:
     return replace(told, beside=beside)
 
 
-def _autoencoding(parts: Parts, request: Request, way: Way, *, encode: bool) -> Work:
-    """One picture through a half of the autoencoder."""
+def _autoencoding(parts: Parts, request: Request, way: Way, within: int, *, encode: bool) -> Work:
+    """One picture through a half of the autoencoder, in bands of so many bytes if it goes in bands."""
     network, dtype = parts.autoencoder.network, way.runtime.decode_dtype
     space, spec = parts.autoencoder.space, parts.autoencoder.spec
     _, high, wide = request.latent(parts)
@@ -181,7 +198,7 @@ def _autoencoding(parts: Parts, request: Request, way: Way, *, encode: bool) -> 
     whole = count(partial(half, torch.empty(shape, dtype=dtype, device="meta")))
     if not way.tiling:
         return whole
-    bands = tiling.make_plan(spec, size, dtype, encode=encode)
+    bands = tiling.make_plan(spec, size, dtype, encode=encode, within=within)
     names = ("matrix", "convolution", "attention", "touched")
     grown = {name: ceil(getattr(whole, name) * bands.effort) for name in names}
     return replace(whole, memory=bands.memory, **grown)

@@ -10,7 +10,7 @@ import psutil
 from fictile.checkpoint import Parts
 from fictile.engine import Runtime, calibrate
 from fictile.errors import RequestError
-from fictile.planning.forecast import Forecast, Speeds, forecast
+from fictile.planning.forecast import Forecast, Speeds, at_most, forecast
 from fictile.planning.request import Request
 from fictile.planning.way import other_ways, plain_way
 
@@ -32,6 +32,33 @@ class Plan:
         """What it does otherwise than the plain way, a phrase each."""
         return self.chosen.way.differences(self.plain.way)
 
+    @property
+    def tiling(self) -> str:
+        """What to ask the autoencoder for."""
+        return "on" if self.chosen.way.tiling else self.request.tiling
+
+    @property
+    def group(self) -> int | None:
+        """How many pictures to denoise at once; None for all of them."""
+        return self.chosen.way.group if self.chosen.way.group < self.request.count else None
+
+    def lines(self, *, verbose: bool) -> list[str]:
+        """What a user should know, a line each: what is done otherwise to fit; with `verbose`, each phase as well."""
+        found = list[str]()
+        if self.differences:
+            found.append(f"To fit into {gib(self.room)}: {', '.join(self.differences)}.")
+        if verbose:
+            found += [f"Plan: {one.name}, {gib(one.memory)}, {one.seconds:.1f} s" for one in self.chosen.phases]
+        return found
+
+
+def prepare(parts: Parts, request: Request, runtime: Runtime) -> Plan | None:
+    """The plan to run a request by, or None where it is so small that it fits for certain, and nobody needs to count.
+
+    Raises RequestError as `make_plan` does.
+    """
+    return None if at_most(parts, request) <= runtime.room() else make_plan(parts, request, runtime)
+
 
 def make_plan(parts: Parts, request: Request, runtime: Runtime, *, process: int | None = None) -> Plan:
     """The fastest way to run a request that fits; `parts` are on the meta device (see `outline`).
@@ -43,7 +70,7 @@ def make_plan(parts: Parts, request: Request, runtime: Runtime, *, process: int 
     process = psutil.Process(os.getpid()).memory_info().rss if process is None else process
     room = min(process + runtime.room(process), runtime.max_memory or sys.maxsize)
     speeds = Speeds(networks=calibrate(runtime, runtime.dtype), autoencoder=calibrate(runtime, runtime.decode_dtype))
-    look = partial(forecast, parts, speeds=speeds, process=process)
+    look = partial(forecast, parts, speeds=speeds, process=process, room=room)
     plain = look(request, plain_way(runtime, request))
     others = list[Forecast]()
     for way in other_ways(plain.way, request):

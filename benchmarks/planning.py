@@ -51,7 +51,11 @@ CASES: Mapping[str, tuple[Case, ...]] = {
     "sd15": (Case(side=512, steps=2),),
 }
 SPECS: Mapping[str, tuple[UNetSpec, KLSpec, int]] = {
-    "small": (UNetSpec(widths=(32, 64, 128, 128), context_width=64), KLSpec(widths=(32, 64, 128, 128)), 64),
+    "small": (
+        UNetSpec(widths=(32, 64, 128, 128), heads=(1, 2, 4, 4), groups=16, context_width=64),
+        KLSpec(widths=(32, 64, 128, 128)),
+        64,
+    ),
     "middle": (UNetSpec(widths=(128, 256, 512, 512), context_width=256), KLSpec(), 256),
     "sd15": (UNetSpec(), KLSpec(), 768),
 }

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fictile.engine import Work, count
-from fictile.engine.counting import GAPS, HEAP, taken
+from fictile.engine.counting import GAPS, HEAP, SOFTMAX, taken
 
 MIB = 2**20
 
@@ -47,7 +47,9 @@ def test_operations_are_those_of_the_formulas() -> None:
     picture, kernel = meta(2, 3, 16, 16), meta(7, 3, 3, 3)
     assert count(lambda: F.conv2d(picture, kernel, padding=1)).convolution == 2 * 2 * 16 * 16 * 7 * 3 * 9
     heads = meta(1, 2, 12, 4)
-    assert count(lambda: F.scaled_dot_product_attention(heads, heads, heads)).attention == 2 * 2 * 2 * 12 * 12 * 4
+    assert count(lambda: F.scaled_dot_product_attention(heads, heads, heads)).attention == 2 * 2 * 2 * 12 * 12 * (
+        4 + SOFTMAX
+    )
 
 
 def test_attention_never_holds_its_scores() -> None:

@@ -81,14 +81,15 @@ def generate(
         from fictile.loading import load
         from fictile.made import init_size, open_init
         from fictile.picture import check_writable
-        from fictile.planning import opened_outline, prepare, request_for
+        from fictile.planning import make_plan, opened_outline, prepare, request_for
 
         check_writable(paths[0])
         init = open_init(start) if start else None
         work.stage("Planning")
         runtime = choose_runtime(device, precision, options.bytes_of(max_memory))
+        parts = opened_outline(model, vae)
         request = request_for(
-            parts := opened_outline(model, vae),
+            parts,
             prompt,
             negative=negative,
             size=sides or (init_size(init) if init else None),
@@ -101,9 +102,9 @@ def generate(
             strength=strength,
             tiling=tiling,
         )
-        if plan := prepare(parts, request, runtime):
-            for line in plan.lines(verbose=verbose):
-                say(line)
+        plan = make_plan(parts, request, runtime) if verbose else prepare(parts, request, runtime)
+        for line in plan.lines(verbose=verbose) if plan else ():
+            say(line)
         work.stage("Loading the model")
         maker = load(
             model,

@@ -75,28 +75,30 @@ def plan(
 
 
 def _show(made: "Plan", name: str) -> None:
+    from fictile.planning import in_words
+
     request, chosen = made.request, made.chosen
     height, width = request.size
     pictures = "A picture" if request.count == 1 else f"{request.count} pictures"
     way = chosen.way
     rows = {
         "runs": f"{way.runtime.precision} on {way.runtime.device}, {way.runtime.threads} threads; {_how(made)}",
-        "peak": f'{_memory(chosen.peak.memory)} while it goes through "{chosen.peak.name}"; '
-        f"{_memory(made.room)} can be had",
-        "weights": f"{_memory(chosen.weights)} of it, once loaded",
+        "peak": f'{in_words(chosen.peak.memory)} while it goes through "{chosen.peak.name}"; '
+        f"{in_words(made.room)} can be had",
+        "weights": f"{in_words(chosen.weights)} of it, once loaded",
         "time": _time(chosen.seconds),
     }
     write_table(rows, title=f"{pictures} of {width}x{height} with {name}")
     peak = chosen.peak
     phases = [
-        (phase.name, _memory(phase.memory), _time(phase.seconds), "the peak" if phase is peak else "")
+        (phase.name, in_words(phase.memory), _time(phase.seconds), "the peak" if phase is peak else "")
         for phase in chosen.phases
     ]
     write_columns(("", "memory", "time", ""), phases, title="\nIn this order")
     others = [one for one in (made.plain, *made.others) if one is not chosen]
     if others:
         lines = [
-            (_words(made, one), _memory(one.peak.memory), _time(one.seconds), _fits(one, made.room)) for one in others
+            (_words(made, one), in_words(one.peak.memory), _time(one.seconds), _fits(one, made.room)) for one in others
         ]
         write_columns(("", "memory", "time", ""), lines, title="\nOther ways to the same picture")
     if made.differences:
@@ -113,10 +115,6 @@ def _words(made: "Plan", one: "Forecast") -> str:
 
 def _fits(one: "Forecast", room: int) -> str:
     return "" if one.peak.memory <= room else "does not fit"
-
-
-def _memory(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB" if size < 2**30 else f"{size / 2**30:.2f} GiB"
 
 
 def _time(seconds: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from fictile.engine.counting import Work
+from fictile.engine.counting import Work, attention_operations
 from fictile.engine.machine import this_machine
 from fictile.engine.runtime import Runtime, precision_name
 from fictile.errors import FictileError
@@ -63,23 +63,28 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
     rows, weight = made(1024, 512), made(512, 512)
     picture = made(1, 128, 32, 32).contiguous(memory_format=torch.channels_last)
     kernel = made(128, 128, 3, 3).contiguous(memory_format=torch.channels_last)
+    attend = F.scaled_dot_product_attention
     heads, large, small = made(1, 8, 1024, 64), made(1 << 22), made(16)
     return Rates(
         matrix=2 * 1024 * 512 * 512 / _fastest(lambda: rows @ weight),
         convolution=2 * 128 * 128 * 9 * 1024 / _fastest(lambda: F.conv2d(picture, kernel, padding=1)),
-        attention=4 * heads.numel() * 1024 / _fastest(lambda: F.scaled_dot_product_attention(heads, heads, heads)),
+        attention=attention_operations(heads.shape, heads.shape) / _fastest(lambda: attend(heads, heads, heads)),
         touched=2 * large.nbytes / _fastest(lambda: F.silu(large)),
         calls=MANY / _fastest(lambda: [small + small for _ in range(MANY)][-1]),
     )
 
 
 def _fastest(run: Callable[[], torch.Tensor]) -> float:
-    """Seconds of the fastest of several runs, the first of which makes ready."""
+    """Seconds of the fastest of several runs, the first of which makes ready. On a CPU these are the process's own, of
+    all its threads, shared out among them, so that other programs do not make the machine look slow.
+    """
     found = list[float]()
     for _ in range(1 + TRIES):
-        began = time.perf_counter()
-        run().flatten()[0].item()  # waits for an accelerator too
-        found.append(time.perf_counter() - began)
+        began, busy = time.perf_counter(), time.process_time()
+        answer = run()
+        answer.flatten()[0].item()  # waits for an accelerator too
+        passed, own = time.perf_counter() - began, (time.process_time() - busy) / torch.get_num_threads()
+        found.append(own if answer.device.type == "cpu" else passed)
     return min(found[1:])
 
 

@@ -3,14 +3,14 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from math import ceil
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from fictile.autoencoder import tiling
+from fictile.autoencoder import Spec, make_network, tiling
 from fictile.checkpoint import Parts
 from fictile.codec import MARGIN
 from fictile.denoiser import Conditioning, guide, guide_by_picture
@@ -22,7 +22,8 @@ from fictile.recipe import PICTURE_GUIDANCE
 
 N = TypeVar("N", bound=nn.Module)
 
-STARTING = 40 << 20  # bytes that the first run of anything adds: oneDNN's code, tokenizer, picture formats
+MIB = 2**20
+STARTING = 40 * MIB  # bytes that the first run of anything adds: oneDNN's code, tokenizer, picture formats
 LATENTS = 6  # of all pictures, in float32, that a sampler and its guidance keep
 SAVING = 3  # pictures, in float32, that writing one takes beside itself
 MOST_MAPS = 16  # of a U-Net's greatest width at the size of the latent, for each branch of guidance: none holds as much
@@ -188,20 +189,32 @@ def _told(parts: Parts, context: int, x: Tensor) -> Conditioning:
 
 def _autoencoding(parts: Parts, request: Request, way: Way, within: int, *, encode: bool) -> Work:
     """One picture through a half of the autoencoder, in bands of so many bytes if it goes in bands."""
-    network, dtype = parts.autoencoder.network, way.runtime.decode_dtype
-    space, spec = parts.autoencoder.space, parts.autoencoder.spec
+    space, spec, dtype = parts.autoencoder.space, parts.autoencoder.spec, way.runtime.decode_dtype
     _, high, wide = request.latent(parts)
     size = high * space.factor, wide * space.factor
-    shape = (1, 3, *size) if encode else (1, spec.channels, size[0] // spec.factor, size[1] // spec.factor)
-    placed = _placed(network, dtype)
-    half: Callable[[Tensor], object] = placed.encode if encode else placed.decode
-    whole = count(partial(half, torch.empty(shape, dtype=dtype, device="meta")))
+    whole = _whole(spec, size, dtype, encode)
     if not way.tiling:
         return whole
-    bands = tiling.make_plan(spec, size, dtype, encode=encode, within=within)
+    bands = _bands(spec, size, dtype, encode, within)
     names = ("matrix", "convolution", "attention", "touched")
     grown = {name: ceil(getattr(whole, name) * bands.effort) for name in names}
     return replace(whole, memory=bands.memory, **grown)
+
+
+@lru_cache(maxsize=16)
+def _whole(spec: Spec, size: tuple[int, int], dtype: torch.dtype, encode: bool) -> Work:
+    with torch.device("meta"):
+        network = make_network(spec).requires_grad_(False).eval()
+    placed = _placed(network, dtype)
+    height, width = size
+    shape = (1, 3, height, width) if encode else (1, spec.channels, height // spec.factor, width // spec.factor)
+    half: Callable[[Tensor], object] = placed.encode if encode else placed.decode
+    return count(partial(half, torch.empty(shape, dtype=dtype, device="meta")))
+
+
+@lru_cache(maxsize=16)
+def _bands(spec: Spec, size: tuple[int, int], dtype: torch.dtype, encode: bool, within: int) -> tiling.Plan:
+    return tiling.make_plan(spec, size, dtype, encode=encode, within=within // MIB * MIB)
 
 
 def _cells(parts: Parts, request: Request) -> int:

@@ -46,9 +46,9 @@ class Plan:
         """What a user should know, a line each: what is done otherwise to fit; with `verbose`, each phase as well."""
         found = list[str]()
         if self.differences:
-            found.append(f"To fit into {gib(self.room)}: {', '.join(self.differences)}.")
+            found.append(f"To fit into {in_words(self.room)}: {', '.join(self.differences)}.")
         if verbose:
-            found += [f"Plan: {one.name}, {gib(one.memory)}, {one.seconds:.1f} s" for one in self.chosen.phases]
+            found += [f"Plan: {one.name}, {in_words(one.memory)}, {one.seconds:.1f} s" for one in self.chosen.phases]
         return found
 
 
@@ -57,13 +57,18 @@ def prepare(parts: Parts, request: Request, runtime: Runtime) -> Plan | None:
 
     Raises RequestError as `make_plan` does.
     """
-    return None if at_most(parts, request) <= runtime.room() else make_plan(parts, request, runtime)
+    if at_most(parts, request) <= runtime.room():
+        return None
+    return make_plan(parts, request, runtime, thorough=False)
 
 
-def make_plan(parts: Parts, request: Request, runtime: Runtime, *, process: int | None = None) -> Plan:
+def make_plan(
+    parts: Parts, request: Request, runtime: Runtime, *, process: int | None = None, thorough: bool = True
+) -> Plan:
     """The fastest way to run a request that fits; `parts` are on the meta device (see `outline`).
 
-    `process` are the bytes that the process holds now, if another than this one is meant.
+    `process` are the bytes that the process holds now, if another than this one is meant. If not `thorough`, other ways
+    are looked at only where the plain one does not fit.
 
     Raises RequestError for a request that cannot fit, with what would.
     """
@@ -73,7 +78,8 @@ def make_plan(parts: Parts, request: Request, runtime: Runtime, *, process: int 
     look = partial(forecast, parts, speeds=speeds, process=process, room=room)
     plain = look(request, plain_way(runtime, request))
     others = list[Forecast]()
-    for way in other_ways(plain.way, request):
+    enough = not thorough and plain.peak.memory <= room
+    for way in () if enough else other_ways(plain.way, request):
         one = look(request, way)
         if one.peak.memory < min(known.peak.memory for known in (plain, *others)):
             others.append(one)
@@ -88,7 +94,7 @@ def make_plan(parts: Parts, request: Request, runtime: Runtime, *, process: int 
 def _refusal(parts: Parts, request: Request, least: Forecast, room: int, look: "partial[Forecast]") -> str:
     height, width = request.size
     pictures = "a picture" if request.count == 1 else f"{request.count} pictures"
-    needs = f"{pictures} of {width}x{height} with {parts.name} needs at least {gib(least.peak.memory)}"
+    needs = f"{pictures} of {width}x{height} with {parts.name} needs at least {in_words(least.peak.memory)}"
     multiple = parts.denoiser.space.factor * parts.denoiser.network.spec.multiple
     for share in () if request.from_picture else SMALLER:
         high, wide = (int(side * share) // multiple * multiple for side in request.size)
@@ -96,10 +102,10 @@ def _refusal(parts: Parts, request: Request, least: Forecast, room: int, look: "
             continue
         smaller = look(replace(request, size=(high, wide), count=1), replace(least.way, group=1))
         if smaller.peak.memory <= room:
-            return f"To make {needs}, but {gib(room)} can be had; one of {wide}x{high} would fit."
-    return f"To make {needs}, but {gib(room)} can be had; close other programs, or take a smaller model."
+            return f"To make {needs}, but {in_words(room)} can be had; one of {wide}x{high} would fit."
+    return f"To make {needs}, but {in_words(room)} can be had; close other programs, or take a smaller model."
 
 
-def gib(size: int) -> str:
+def in_words(size: int) -> str:
     """Bytes for people."""
-    return f"{size / 2**30:.2f} GiB"
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.2f} GiB"

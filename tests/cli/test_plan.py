@@ -13,8 +13,10 @@ from fictile.errors import RequestError
 
 @pytest.fixture(autouse=True)
 def _no_measurements(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest calls it
-    rates = Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, calls=1e6)
-    monkeypatch.setattr("fictile.planning.plan.calibrate", lambda runtime, dtype: rates)
+    def calibrate(runtime: object, dtype: object) -> Rates:
+        return Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, calls=1e6)
+
+    monkeypatch.setattr("fictile.planning.plan.calibrate", calibrate)
 
 
 def test_a_plan_is_shown_phase_by_phase_and_nothing_is_made(run: Run, tiny: Path, here: Path) -> None:

@@ -34,7 +34,10 @@ def test_rates_are_measured_once_for_each_precision(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("content", ["", "[1]", "{}", '{"a": 1}', "no json"])
 def test_a_damaged_file_is_measured_again(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "measure", lambda device, dtype: RATES)
+    def measure(device: object, dtype: object) -> Rates:
+        return RATES
+
+    monkeypatch.setattr(calibration, "measure", measure)
     path = tmp_path / "rates.json"
     path.write_text(content)
     assert calibrate(choose_runtime("cpu"), torch.float32, path) == RATES

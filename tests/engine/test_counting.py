@@ -19,7 +19,7 @@ def test_only_what_is_alive_at_once_counts() -> None:
 
     def one_after_the_other() -> None:
         for _ in range(5):
-            x + 1
+            x.add(1)
 
     assert count(one_after_the_other).memory == 256 * MIB
     assert count(lambda: (x + 1) + 1).memory == 2 * 256 * MIB

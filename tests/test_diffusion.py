@@ -38,7 +38,7 @@ def test_an_empty_group_is_refused(model: Model) -> None:
 def test_owned_networks_are_moved_and_copies_are_not() -> None:
     parts = tiny_parts()
     runtime = choose_runtime("cpu", "float32")
-    copied, owned = Model(parts, runtime), Model(parts, runtime, owned=True)
+    copied, owned = Model(parts, runtime), Model(parts, runtime, own=True)
     assert copied.denoiser.network is not parts.denoiser.network
     assert owned.denoiser.network is parts.denoiser.network
     assert owned.autoencoder.network is parts.autoencoder.network

@@ -21,8 +21,8 @@ GIB = 2**30
 
 
 class AutoencoderCodec:
-    """An autoencoder placed where it runs. It is a copy, in the precision of the runtime; with `owned`, as far as it
-    runs in float32, it is the one that was given.
+    """An autoencoder placed where it runs. It is a copy, in the precision of the runtime; with `own`, it is the given
+    one, moved there, and copies are made for other precisions alone.
 
     One that overflows in it runs again in a wider one; with a `memory`, the next picture begins there, and so does the
     next codec with this autoencoder.
@@ -34,10 +34,10 @@ class AutoencoderCodec:
         runtime: Runtime,
         *,
         memory: PrecisionMemory | None = None,
-        owned: bool = False,
+        own: bool = False,
     ) -> None:
         self.runtime = runtime
-        self._ladder = PrecisionLadder(autoencoder, runtime.device, owned=owned)
+        self._ladder = PrecisionLadder(autoencoder, runtime.device, own=own)
         self._memory = memory
         self._told: set[str] = set()
         self._ladder.at(self.dtype)  # now, not at the first picture

@@ -31,6 +31,9 @@ from fictile.sampling import (
 from fictile.schedule import Level
 from fictile.text import TextConditioner
 
+STRENGTH = 0.75  # how much of a picture as a whole may change, unless told
+REFINES = 0.3  # how much of a picture a refiner changes, unless told (as diffusers' image-to-image for SDXL)
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -44,16 +47,16 @@ class Start:
 
 class Diffusion:
     """A text encoder and a denoiser that belong together, placed where they run: copies, in the runtime's precision;
-    with `owned`, the networks that were given, moved tensor by tensor.
+    with `own`, the networks themselves, moved there.
     """
 
     def __init__(
-        self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime, *, owned: bool = False
+        self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime, *, own: bool = False
     ) -> None:
         self.name = name
         self.runtime = runtime
-        self.text = text.placed(lambda network: _placed(network, runtime, owned))
-        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime, owned))
+        self.text = text.placed(lambda network: _placed(network, runtime, own=own))
+        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime, own=own))
 
     @property
     def multiple(self) -> int:
@@ -82,6 +85,11 @@ class Diffusion:
             raise RequestError(f"Strength {recipe.strength} is out of range: give a number from 0 to 1.")
         if self.denoiser.sight == "picture" and not given:
             raise RequestError(f"{self.name} changes pictures and draws none from words alone; give it one to edit.")
+        if self.denoiser.refines and (not given or recipe.strength == 1):
+            raise RequestError(
+                f"{self.name} is a refiner: it finishes pictures and draws none from noise alone; give it one to start "
+                f"from, at a strength below 1, such as {REFINES}."
+            )
         StepNoise((), (recipe.seed, recipe.seed + recipe.count - 1))
         self._check_size(recipe.size, given)
 
@@ -199,10 +207,10 @@ def _guidance(recipe: Recipe) -> Guidance:
     return Guidance(scale=recipe.guidance, rescale=recipe.guidance_rescale, interval=recipe.guidance_interval)
 
 
-def _placed(network: Network, runtime: Runtime, owned: bool) -> Network:
-    """The network if it is owned, else a copy, ready to run and nothing else."""
-    placed = network if owned else copy.deepcopy(network)
-    placed.requires_grad_(False).eval().to(runtime.device, runtime.dtype)
+def _placed(network: Network, runtime: Runtime, *, own: bool) -> Network:
+    """A copy of the network, or with `own` the network itself, ready to run and nothing else."""
+    placed = network if own else copy.deepcopy(network)
+    placed = placed.requires_grad_(False).eval().to(runtime.device, runtime.dtype)
     return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
 
 

@@ -158,10 +158,14 @@ def save_model(
 
 
 def load_model(
-    folder: str | PathLike[str], autoencoder: AnyAutoencoder | None = None, *, weights: bool = True
+    folder: str | PathLike[str],
+    autoencoder: AnyAutoencoder | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+    weights: bool = True,
 ) -> Parts:
-    """Read a model folder, in float32 on the CPU; an `autoencoder` takes the place of its own. Without `weights`, the
-    networks are on torch's meta device, and nothing is hashed.
+    """Read a model folder, in `dtype` on the CPU, its autoencoder in float32; an `autoencoder` takes the place of that.
+    Without `weights`, the networks are on torch's meta device, and nothing is hashed.
 
     Raises RequestError when a file is missing, damaged or of another kind, SpaceMismatch when a file has been swapped
     for one of another latent space.
@@ -178,9 +182,9 @@ def load_model(
     return Parts(
         name=about.name,
         autoencoder=autoencoder,
-        text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT, weights=weights)),
+        text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT, dtype, weights=weights)),
         denoiser=Denoiser(
-            load_unet(folder / UNET, weights=weights),
+            load_unet(folder / UNET, dtype, weights=weights),
             schedule_from_json(about.schedule),
             about.prediction,
             about.space,

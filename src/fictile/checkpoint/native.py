@@ -65,7 +65,7 @@ def load_autoencoder(path: FilePath, *, weights: bool = True) -> AnyAutoencoder:
             "open it with a newer one."
         )
     return NormalisedAutoencoder(
-        cast(AutoencoderNetwork, _build("vae", spec_in(about, kind, path), path, weights)),
+        cast(AutoencoderNetwork, _build("vae", spec_in(about, kind, path), path, weights=weights)),
         from_json(Normalisation, about.get("normalisation"), f"the normalisation in {path}"),
         name=str(about.get("name")),
         space=from_json(LatentSpace, about.get("space"), f"the latent space in {path}"),
@@ -84,12 +84,13 @@ def save_unet(
     write_native(path, "denoiser", network, about, dtype)
 
 
-def load_unet(path: FilePath, *, weights: bool = True) -> UNet:
-    """Read what `save_unet` wrote, in float32 on the CPU, in evaluation mode; without `weights`, on the meta device.
+def load_unet(path: FilePath, dtype: torch.dtype = torch.float32, *, weights: bool = True) -> UNet:
+    """Read what `save_unet` wrote, in `dtype` on the CPU, in evaluation mode; without `weights`, on the meta device.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
-    return cast(UNet, _build("unet", spec_in(read_about(path, "denoiser"), UNetSpec, path), path, weights))
+    spec = spec_in(read_about(path, "denoiser"), UNetSpec, path)
+    return cast(UNet, _build("unet", spec, path, dtype, weights=weights))
 
 
 def save_text(network: TextTransformer, path: FilePath, dtype: torch.dtype = torch.float16) -> None:
@@ -100,13 +101,13 @@ def save_text(network: TextTransformer, path: FilePath, dtype: torch.dtype = tor
     write_native(path, "text", network, {}, dtype)
 
 
-def load_text(path: FilePath, *, weights: bool = True) -> TextTransformer:
-    """Read what `save_text` wrote, in float32 on the CPU, in evaluation mode; without `weights`, on the meta device.
+def load_text(path: FilePath, dtype: torch.dtype = torch.float32, *, weights: bool = True) -> TextTransformer:
+    """Read what `save_text` wrote, in `dtype` on the CPU, in evaluation mode; without `weights`, on the meta device.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
     spec = spec_in(read_about(path, "text"), TextSpec, path)
-    return cast(TextTransformer, _build("text_encoder", spec, path, weights))
+    return cast(TextTransformer, _build("text_encoder", spec, path, dtype, weights=weights))
 
 
 def write_native(
@@ -162,12 +163,12 @@ def spec_in(about: Mapping[str, object], kind: type[S], path: FilePath) -> S:
     return from_json(kind, about.get("spec"), f"the spec in {path}")
 
 
-def _build(role: Role, spec: Spec, path: FilePath, weights: bool) -> Network:
-    """The network with the file's weights in float32, or with none. Raises RequestError when the weights are not those
-    of its spec.
-    """
+def _build(
+    role: Role, spec: Spec, path: FilePath, dtype: torch.dtype = torch.float32, *, weights: bool = True
+) -> Network:
+    """The network with the file's weights in `dtype`, or none. Raises RequestError when they are not its spec's."""
     part = Part(role=role, spec=spec, naming="diffusers", weights=open_weights(path))
-    return part.build(torch.float32) if weights else part.empty()
+    return part.build(dtype) if weights else part.empty()
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -27,7 +27,9 @@ def plan(
         Path | None,
         typer.Option("--from", metavar="PICTURE", help="Start from this picture, as generate.", show_default=False),
     ] = None,
-    strength: Annotated[float, typer.Option(metavar="X", help="How much of it may change.")] = 0.75,
+    strength: Annotated[
+        float | None, typer.Option(metavar="X", help="How much of it may change.", show_default=False)
+    ] = None,
     model: options.Model = None,
     vae: options.Vae = None,
     precision: options.Precision = "auto",

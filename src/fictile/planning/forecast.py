@@ -115,17 +115,16 @@ def at_most(parts: Parts, request: Request) -> int:
 def _weights(parts: Parts, way: Way) -> tuple[int, int]:
     """Bytes of weights while they are loaded, at the largest, and once they are.
 
-    All are read in float32 and then taken, tensor by tensor, into the precision they run in. Of the autoencoder the
-    one in float32 stays, for what overflows.
+    Each tensor is read in the precision it will run in, and laid channels last by itself. Of the autoencoder the one in
+    float32 stays, for what overflows.
     """
-    exact = sum(_numbers(network) * 4 for network in _networks(parts))
-    autoencoder = _numbers(parts.autoencoder.network)
-    placed = sum(_numbers(network) * way.runtime.dtype.itemsize for network in _networks(parts)[1:])
-    kept = autoencoder * 4 + (
-        0 if way.runtime.decode_dtype == torch.float32 else autoencoder * way.runtime.decode_dtype.itemsize
-    )
-    largest = max(parameter.numel() * 4 for network in _networks(parts) for parameter in network.parameters())
-    return exact + largest, placed + kept
+    autoencoder, others = _networks(parts)[0], _networks(parts)[1:]
+    dtype, decode_dtype = way.runtime.dtype, way.runtime.decode_dtype
+    resident = _numbers(autoencoder) * 4 + sum(map(_numbers, others)) * dtype.itemsize
+    if decode_dtype != torch.float32:
+        resident += _numbers(autoencoder) * decode_dtype.itemsize
+    largest = max(parameter.numel() * 4 for network in (autoencoder, *others) for parameter in network.parameters())
+    return resident + largest, resident
 
 
 def _networks(parts: Parts) -> tuple[nn.Module, ...]:

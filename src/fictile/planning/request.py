@@ -7,6 +7,7 @@ import torch
 
 from fictile.checkpoint import Parts
 from fictile.denoiser import Guidance
+from fictile.diffusion import REFINES, STRENGTH
 from fictile.errors import RequestError
 from fictile.sampling import SAMPLERS, make_steps, sampler_name, schedule_name, split_name
 from fictile.schedule import Level
@@ -71,11 +72,13 @@ def request_for(
     sampler: str | None = None,
     schedule: str | None = None,
     from_picture: bool = False,
-    strength: float = 1.0,
+    strength: float | None = None,
     tiling: str = "auto",
 ) -> Request:
     """A request to a model; what is None is its default. Raises RequestError for what it cannot be asked."""
     defaults = parts.defaults
+    whole = parts.denoiser.sight == "picture"
+    usual = REFINES if parts.denoiser.refines else 1.0 if whole else STRENGTH
     name, own = split_name(sampler or defaults.sampler)
     return Request(
         prompt=prompt,
@@ -90,7 +93,7 @@ def request_for(
             rescale=defaults.guidance_rescale,
             interval=defaults.guidance_interval,
         ),
-        strength=strength if from_picture else 1.0,
+        strength=(usual if strength is None else strength) if from_picture else 1.0,
         from_picture=from_picture,
         tiling=tiling,
     )

@@ -44,8 +44,7 @@ class PrecisionLadder:
     def at(self, dtype: torch.dtype) -> AnyAutoencoder:
         """The autoencoder in this precision; its answers may overflow."""
         if dtype not in self._copies:
-            moved = self._owned and dtype == torch.float32
-            self._copies[dtype] = self._exact.placed(self._device, dtype, copied=not moved)
+            self._copies[dtype] = self._exact.placed(self._device, dtype)
         return self._copies[dtype]
 
     def encode(

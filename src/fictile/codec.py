@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, tiling
-from fictile.engine import Runtime, free_memory, precision_name, ran_out_of_memory
+from fictile.engine import Runtime, precision_name, ran_out_of_memory
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent, LatentSpace
 from fictile.picture import Picture, crop, pad_to_multiple
@@ -153,7 +153,7 @@ class AutoencoderCodec:
 
     def _free(self) -> int:
         """The bytes that a run may take."""
-        return int(free_memory(self.runtime.device) / MARGIN)
+        return int(self.runtime.room() / MARGIN)
 
     def _within(self, wanted: str, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> int | None:
         """The bytes that bands may take, or None for an untiled run. Raises as `check_memory` does."""

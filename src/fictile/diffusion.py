@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -28,8 +28,10 @@ from fictile.sampling import (
     sampler_name,
     started,
 )
+from fictile.schedule import Level
 from fictile.text import TextConditioner
 
+STRENGTH = 0.75  # how much of a picture as a whole may change, unless told
 REFINES = 0.3  # how much of a picture a refiner changes, unless told (as diffusers' image-to-image for SDXL)
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -72,6 +74,8 @@ class Diffusion:
             self.text.read(text, weighting=recipe.weighting, clip_skip=recipe.clip_skip)
         if recipe.count < 1:
             raise RequestError(f"{recipe.count} pictures were asked for; make 1 or more.")
+        if recipe.group is not None and recipe.group < 1:
+            raise RequestError(f"{recipe.group} pictures were to be denoised at once; make it 1 or more.")
         if not math.isfinite(recipe.guidance):
             raise RequestError(f"The guidance is {recipe.guidance}; give a finite number, such as 5.")
         sampler_name(recipe.sampler)
@@ -168,20 +172,36 @@ class Diffusion:
             recipe.prompt, recipe.negative, size=recipe.size, weighting=weighting, clip_skip=clip_skip
         )
         seen = None if beside is None else beside.to(self.runtime.device)
-        wanted, unwanted = (
-            replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen).repeat(recipe.count)
-            for text in texts
-        )
-        if self.denoiser.sight == "picture":
-            picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
-            return guide_by_picture(self.denoiser, wanted, unwanted, _guidance(recipe), picture_scale)
-        return guide(self.denoiser, wanted, unwanted, _guidance(recipe))
+
+        def guided(count: int) -> Denoise:
+            wanted, unwanted = (
+                replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen).repeat(count)
+                for text in texts
+            )
+            if self.denoiser.sight == "picture":
+                picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
+                return guide_by_picture(self.denoiser, wanted, unwanted, _guidance(recipe), picture_scale)
+            return guide(self.denoiser, wanted, unwanted, _guidance(recipe))
+
+        return _in_groups(guided, recipe.count, recipe.group or recipe.count)
 
     def _shape(self, recipe: Recipe) -> tuple[int, int, int]:
         """Channels, height and width of a latent of the recipe's size, padded to what the denoiser takes."""
         space, multiple = self.denoiser.space, self.multiple
         height, width = (math.ceil(side / multiple) * multiple // space.factor for side in recipe.size)
         return space.channels, height, width
+
+
+def _in_groups(guided: Callable[[int], Denoise], count: int, most: int) -> Denoise:
+    """A denoiser for `count` pictures that takes at most so many of them at once."""
+    if most >= count:
+        return guided(count)
+    by_size = {size: guided(size) for size in {most, count % most} if size}
+
+    def denoise(x: Float[Tensor, "b c h w"], level: Level) -> Float[Tensor, "b c h w"]:
+        return torch.cat([by_size[len(part)](part, level) for part in x.split(most)])
+
+    return denoise
 
 
 def _guidance(recipe: Recipe) -> Guidance:

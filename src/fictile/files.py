@@ -13,6 +13,11 @@ from safetensors import SafetensorError
 from fictile.errors import FictileError, RequestError
 
 
+def cache_folder() -> Path:
+    """Where programs keep what they can find out again (freedesktop.org, XDG base directories)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fictile"
+
+
 def check_folder(path: str | PathLike[str]) -> None:
     """Raise RequestError if a file cannot be put at `path`: call it before the work whose result goes there."""
     path = Path(path)

@@ -126,6 +126,7 @@ class Recipe:
     precision: str
     decode_precision: str
     device: str
+    group: int | None = None  # pictures that were denoised at once, where not all were
     tiling: str = "auto"  # whether it was decoded in bands of rows: "on" or "off"; older recipes do not say
     threads: int
     notes: tuple[str, ...] = ()  # what the run had to do otherwise than asked

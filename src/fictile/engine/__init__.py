@@ -1,5 +1,7 @@
 """Where and how the work runs: device, precision, threads; what the machine can do, and what makes it slow."""
 
+from fictile.engine.calibration import Rates, calibrate
+from fictile.engine.counting import Work, count
 from fictile.engine.doctor import Diagnosis, Finding, examine
 from fictile.engine.machine import Machine, this_machine
 from fictile.engine.memory import free_memory, ran_out_of_memory
@@ -10,8 +12,12 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "Machine",
+    "Rates",
     "Runtime",
+    "Work",
+    "calibrate",
     "choose_runtime",
+    "count",
     "examine",
     "free_memory",
     "precision_name",

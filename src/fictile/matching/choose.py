@@ -59,7 +59,7 @@ def open_parts(
     """
     path, beside = Path(model), None
     if path.is_dir() and not (path / MODEL).exists() and not is_pipeline(path):
-        model, beside = _sorted_out(path)
+        model, beside = sorted_out(path)
     if vae is not None:
         chosen = _chosen(looked_at(open_denoiser(model), Path(vae)), "as asked", force=force)
     elif beside is None:
@@ -168,7 +168,7 @@ def _rank(candidate: Candidate) -> tuple[bool, bool, float]:
     return verdict.kind == "belongs", verdict.kind == "cannot tell", verdict.confidence
 
 
-def _sorted_out(folder: Path) -> tuple[Path, list[Path]]:
+def sorted_out(folder: Path) -> tuple[Path, list[Path]]:
     """The one file of a folder that has a denoiser, and those that are autoencoders; of two halves, the encoder's."""
     endings = {ending for known in ENDINGS.values() for ending in known}
     models: list[Path] = []

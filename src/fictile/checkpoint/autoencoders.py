@@ -51,7 +51,7 @@ def read_autoencoder(
     network: AutoencoderNetwork | None = None,
 ) -> AnyAutoencoder:
     """The autoencoder in float32 on the CPU; units and space, where they are given, go before what it says itself. A
-    `network` that has been read already is not read again.
+    `network` is one that has been made of it already.
 
     Without a space it names one of its own, after its encoder. Raises RequestError for tensors that are missing, too
     many or of another shape, and where nothing says its units.

@@ -30,6 +30,8 @@ from fictile.sampling import (
 )
 from fictile.text import TextConditioner
 
+REFINES = 0.3  # how much of a picture a refiner changes, unless told (as diffusers' image-to-image for SDXL)
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -42,13 +44,17 @@ class Start:
 
 
 class Diffusion:
-    """A text encoder and a denoiser that belong together, placed where they run: copies, in the runtime's precision."""
+    """A text encoder and a denoiser that belong together, placed where they run: copies, in the runtime's precision;
+    with `own`, the networks themselves, moved there.
+    """
 
-    def __init__(self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime) -> None:
+    def __init__(
+        self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime, *, own: bool = False
+    ) -> None:
         self.name = name
         self.runtime = runtime
-        self.text = text.placed(lambda network: _placed(network, runtime))
-        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime))
+        self.text = text.placed(lambda network: _placed(network, runtime, own=own))
+        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime, own=own))
 
     @property
     def multiple(self) -> int:
@@ -60,7 +66,7 @@ class Diffusion:
 
         `given` is the height and width of the picture that it starts from, if it does.
         """
-        if not recipe.prompt.strip():
+        if not recipe.prompt.strip() and recipe.strength > 0:
             raise RequestError("The prompt is empty; say what the picture should show.")
         for text in (recipe.prompt, recipe.negative):
             self.text.read(text, weighting=recipe.weighting, clip_skip=recipe.clip_skip)
@@ -75,11 +81,17 @@ class Diffusion:
             raise RequestError(f"Strength {recipe.strength} is out of range: give a number from 0 to 1.")
         if self.denoiser.sight == "picture" and not given:
             raise RequestError(f"{self.name} changes pictures and draws none from words alone; give it one to edit.")
+        if self.denoiser.refines and (not given or recipe.strength == 1):
+            raise RequestError(
+                f"{self.name} is a refiner: it finishes pictures and draws none from noise alone; give it one to start "
+                f"from, at a strength below 1, such as {REFINES}."
+            )
         StepNoise((), (recipe.seed, recipe.seed + recipe.count - 1))
         self._check_size(recipe.size, given)
 
-    def fitted(self, start: Latent) -> Latent:
-        """A latent to start from, continued at its lower and right edge as far as the denoiser needs it.
+    def fitted(self, start: Latent, *, asis: bool = False) -> Latent:
+        """A latent to start from, continued at its lower and right edge as far as the denoiser needs it; `asis` where
+        that will not see it.
 
         Raises SpaceMismatch for a latent of another space, RequestError for several or one that is not finite.
         """
@@ -89,7 +101,7 @@ class Diffusion:
         if not start.data.isfinite().all():
             raise RequestError("The latent to start from has values that are not finite numbers; make it again.")
         height, width = start.data.shape[2:]
-        cells = self.multiple // self.denoiser.space.factor
+        cells = 1 if asis else self.multiple // self.denoiser.space.factor
         data = F.pad(start.data.float(), (0, -width % cells, 0, -height % cells), mode="replicate")
         return replace(start.with_data(data.cpu()), size=start.picture_size)
 
@@ -176,9 +188,10 @@ def _guidance(recipe: Recipe) -> Guidance:
     return Guidance(scale=recipe.guidance, rescale=recipe.guidance_rescale, interval=recipe.guidance_interval)
 
 
-def _placed(network: Network, runtime: Runtime) -> Network:
-    """A copy of the network, ready to run and nothing else."""
-    placed = copy.deepcopy(network).requires_grad_(False).eval().to(runtime.device, runtime.dtype)
+def _placed(network: Network, runtime: Runtime, *, own: bool) -> Network:
+    """A copy of the network, or with `own` the network itself, ready to run and nothing else."""
+    placed = network if own else copy.deepcopy(network)
+    placed = placed.requires_grad_(False).eval().to(runtime.device, runtime.dtype)
     return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from fictile import __version__
-from fictile.autoencoder import COMFY_SUFFIX, AnyAutoencoder, PrecisionMemory, read_comfy_latent
+from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
 from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec
 from fictile.denoiser import Denoiser, Guidance
-from fictile.diffusion import Diffusion
+from fictile.diffusion import REFINES, Diffusion
 from fictile.drawing import Drawing
 from fictile.editing import input_hash, past
 from fictile.engine import Runtime, choose_runtime, precision_name
@@ -23,31 +23,41 @@ from fictile.made import (
     EditedPicture,
     GeneratedPicture,
     Init,
+    Mixed,
     OnSampled,
     PictureFile,
     check_init,
     init_hash,
     init_size,
-    open_init,
+    opened_apart,
 )
+from fictile.mixing import mixed, mixed_again
 from fictile.picture import Mask, Picture, Source, load_picture, open_source
 from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
 from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
 from fictile.text import Prompt, TextConditioner
 
 DECODES = ("vae_hash", "vae_origin", "vae_forced", "decode_precision")  # the fields of a recipe that say what decodes
-STRENGTH = 0.75  # of an edit without a mask
+STRENGTH = 0.75  # how much of a picture as a whole may change, unless told
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
 
 
 class Model:
     """An autoencoder, a text encoder and a denoiser that belong together, placed where they run.
 
-    The networks are copies of those in `parts`, in the precision of the runtime. With a `memory`, an autoencoder that
-    overflowed in it begins the next time in the wider one that it needed.
+    The networks are copies of those in `parts`, in the precision of the runtime. With `own` the parts are given away:
+    their networks are moved there tensor by tensor, and so held once; nobody else may use them any more. With a
+    `memory`, an autoencoder that overflowed in a precision begins the next time in the wider one that it needed.
     """
 
-    def __init__(self, parts: Parts, runtime: Runtime | None = None, *, memory: PrecisionMemory | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        runtime: Runtime | None = None,
+        *,
+        memory: PrecisionMemory | None = None,
+        own: bool = False,
+    ) -> None:
         runtime = runtime or choose_runtime()
         self.name = parts.name
         self.defaults = parts.defaults
@@ -55,8 +65,8 @@ class Model:
         self.vae_origin = parts.vae_origin  # which autoencoder it has and why, for people
         self.vae_forced = parts.vae_forced
         self.runtime = runtime
-        self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory)
-        diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime)
+        self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory, own=own)
+        diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime, own=own)
         self._drawing = Drawing(self.codec, diffusion, parts.defaults.size)
 
     @property
@@ -84,6 +94,12 @@ class Model:
         """Heights and widths of pictures are multiples of this."""
         return self._drawing.diffusion.multiple
 
+    def usual_strength(self, *, masked: bool = False) -> float:
+        """How much of a picture may change where nobody says; `masked` if that is but a part of it, or beyond it."""
+        if self.denoiser.refines:
+            return REFINES
+        return 1.0 if masked or self.denoiser.sight == "picture" else STRENGTH
+
     def generate(
         self,
         prompt: str,
@@ -97,7 +113,7 @@ class Model:
         size: tuple[int, int] | None = None,
         count: int = 1,
         init: Init | None = None,
-        strength: float = 1.0,
+        strength: float | None = None,
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
@@ -115,8 +131,8 @@ class Model:
             schedule: of the steps; `sampling.SCHEDULES` lists them, and A1111's "Automatic" is as good as None.
             size: height and width, multiples of `multiple`. With something to start from, its own.
             init: a picture, or a latent (such as a mix), to start from instead of noise alone.
-            strength: how much of it may change: at 0 it only takes the trip through the latent space, at 1 it leaves
-                nothing but its size; without one it means nothing.
+            strength: how much of it may change: at 0 it only takes the trip through the latent space, and needs no
+                prompt; at 1 it leaves nothing but its size; if None, `usual_strength`. Without one it means nothing.
             weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
             clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
                 last, in A1111's counting.
@@ -129,7 +145,7 @@ class Model:
         Raises RequestError before anything is computed when an argument is out of its range, FictileError when the
         result is not finite.
         """
-        given = None if init is None else open_init(init)
+        given, mix = opened_apart(init)
         recipe = self._recipe(
             prompt=prompt,
             negative=negative,
@@ -140,8 +156,9 @@ class Model:
             schedule=schedule,
             count=count,
             size=size or (self.defaults.size if given is None else init_size(given)),
-            strength=1.0 if given is None else strength,
+            strength=1.0 if given is None else self.usual_strength() if strength is None else strength,
             init=None if given is None else init_hash(given),
+            mix=mix,
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
@@ -185,7 +202,7 @@ class Model:
             mask: what may change: a picture file (white may, black may not) or a `Mask`; None is all of the picture.
                 Greys are strengths, and do not make the edit transparent (differential diffusion, arXiv 2306.00950).
             strength: 0 (the picture's trip through the latent space) to 1 (from pure noise). If None, 1 with a mask,
-                and for models that see a picture, else 0.75.
+                and for models that see a picture, else 0.75; 0.3 for a refiner.
             feather: pixels around the mask over which the edit fades into the picture.
             outpaint: pixels by which the canvas grows at left, top, right and bottom; they may change entirely.
             only_masked: show the model only the mask and its surroundings, scaled to the size it was made for.
@@ -204,8 +221,7 @@ class Model:
         if mask is not None:
             mask.check((source.height, source.width))
         if strength is None:
-            everything = mask is None and not any(outpaint) and self.denoiser.sight != "picture"
-            strength = STRENGTH if everything else 1.0
+            strength = self.usual_strength(masked=mask is not None or any(outpaint))
         recipe = self._recipe(
             prompt=prompt,
             negative=negative,
@@ -247,11 +263,12 @@ class Model:
         self,
         source: Recipe | PictureFile,
         *,
-        init: Init | Source | None = None,
+        init: Init | Source | tuple[Init, Init] | None = None,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
     ) -> GeneratedPicture | EditedPicture:
-        """Make a picture again from its recipe, or from the file that carries it; `init` is what it started from.
+        """Make a picture again from its recipe, or from the file that carries it; `init` is what it started from, if
+        that was a mix the mix or the two that became it.
 
         The same bytes come out on the same machine with the same versions, in the recipe's own runtime:
         `load(path, runtime=recipe.runtime)`. Elsewhere `Recipe.differences` tells what has changed.
@@ -273,10 +290,13 @@ class Model:
         if not 0 <= recipe.index < recipe.count:
             raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
-        if recipe.edit:
+        if isinstance(init, tuple):
+            given = mixed_again(self.codec, recipe, *init)
+        elif recipe.edit:
             return self._drawing.edited(first, _edited_file(init), [recipe.index], callback, sampled)[0]
-        given = None if init is None else open_init(init)
-        check_init(recipe.init, given)
+        else:
+            given, _ = opened_apart(init)
+            check_init(recipe, given)
         return self._drawing.generated(first, given, [recipe.index], callback, sampled)[0]
 
     def finish(
@@ -293,7 +313,9 @@ class Model:
         if not latent.data.isfinite().all():
             raise RequestError("The latent has values that are not finite numbers; make it again.")
         identity = self._identity()
-        recipe = replace(recipe, notes=(), **{name: identity[name] for name in DECODES})
+        same = identity["vae_hash"] == recipe.vae_hash  # then it has the old name, wherever it lies now
+        changed = {name: identity[name] for name in DECODES if not (same and name == "vae_origin")}
+        recipe = replace(recipe, notes=(), **changed)
         if recipe.edit is None:
             return self._drawing.decoded(latent, recipe)
         return self._drawing.finished(latent, recipe, _edited_file(init))
@@ -306,18 +328,28 @@ class Model:
         """
         return self.codec.encode(_opened(picture), tiling=tiling)
 
-    def as_latent(self, source: Init, *, space: str | None = None) -> Latent:
-        """The latent of a picture or a latent file, Fictile's or ComfyUI's; `space` names that of the latter.
+    def mix(
+        self,
+        first: Init,
+        second: Init,
+        how: str = "blend",
+        *,
+        weight: float | None = None,
+        radius: float | None = None,
+        mask: PictureFile | Mask | None = None,
+        at: tuple[int, int] | None = None,
+        feather: float | None = None,
+        space: str | None = None,
+    ) -> Mixed:
+        """Two pictures or latents mixed in the latent space, in one of the ways of `latent.mix.WAYS`.
 
-        Raises SpaceMismatch for a latent of another space, RequestError for what is neither picture nor latent.
+        To start from it, `generate` takes it as `init`; its recipe then says what was mixed. At strength 0, and with no
+        prompt, that is the picture of the mix itself. `space` is that of latents that do not say it, as ComfyUI's.
+
+        Raises SpaceMismatch for a latent of another space, RequestError for what cannot be opened or does not fit.
         """
-        if isinstance(source, str | Path) and Path(source).suffix == COMFY_SUFFIX:
-            source = read_comfy_latent(source, space)
-        start = open_init(source)
-        if isinstance(start, Picture):
-            return self.encode(start)
-        start.check(self.space)
-        return start
+        told = {"weight": weight, "radius": radius, "at": at, "feather": feather}
+        return mixed(self.codec, first, second, how, mask=mask, space=space, **told)
 
     def decode(self, latent: Latent, *, tiling: str = "auto") -> Picture:
         """A latent of one picture to the picture, in its true size. `tiling` is as in `generate`.
@@ -390,6 +422,6 @@ def _opened(picture: PictureFile | Picture | Source) -> Picture:
 
 def _edited_file(init: Init | Source | None) -> Source:
     """Raises RequestError unless it is a file, which alone an edit can be painted on."""
-    if init is None or isinstance(init, Picture | Latent):
+    if init is None or isinstance(init, Picture | Latent | Mixed):
         raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
     return init if isinstance(init, Source) else open_source(init)

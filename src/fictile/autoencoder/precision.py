@@ -28,12 +28,16 @@ T = TypeVar("T")
 class PrecisionLadder:
     """One autoencoder on one device, in every precision that its runs turn out to need.
 
-    A precision's copy of the network is made when it is first needed, and kept.
+    A precision's copy of the network is made when it is first needed, and kept. With `own`, the network that is given
+    is moved to the device and used for its own precision.
     """
 
-    def __init__(self, autoencoder: AnyAutoencoder, device: torch.device) -> None:
+    def __init__(self, autoencoder: AnyAutoencoder, device: torch.device, *, own: bool = False) -> None:
         self._exact, self._device = autoencoder, device
         self._copies: dict[torch.dtype, AnyAutoencoder] = {}
+        if own:
+            dtype = next(autoencoder.network.parameters()).dtype
+            self._exact = self._copies[dtype] = autoencoder.placed(device, dtype, own=True)
         self.spec = autoencoder.spec
         self.space = autoencoder.space
         self.content_hash = autoencoder.content_hash

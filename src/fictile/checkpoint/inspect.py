@@ -14,7 +14,7 @@ from fictile.checkpoint.folder import MODEL, TEXT, UNET, VAE, hash_parts, read_m
 from fictile.checkpoint.header import Header, read_header
 from fictile.checkpoint.hub import INDEX, resolve
 from fictile.checkpoint.identify import Identity, own_words, precision
-from fictile.checkpoint.native import parse_about
+from fictile.checkpoint.native import KEY, parse_about
 from fictile.checkpoint.parts import Part
 from fictile.checkpoint.read import INDEX as SHARDS
 from fictile.checkpoint.released_files import RELEASED
@@ -100,7 +100,7 @@ def _safetensors(path: Path) -> Inspection:
         dtype=_dtype(header),
         space=_space(about),
         space_told_by=METADATA if about["kind"] == "autoencoder" else None,
-        about=about,
+        about=about | {name: said for name, said in header.metadata.items() if name != KEY},
     )
 
 

@@ -85,7 +85,8 @@ def open_pipeline(folder: Path, variant: str | None = None) -> tuple[Identity, P
             NAMES[said], f"{SCHEDULER} has prediction_type {said!r}.", scheduler.get("rescale_betas_zero_snr", False)
         )
     identity = describe(_all(folder, parts), parts, family=family, format_="folder", metadata={}, said=answer)
-    return identity, parts, normalisation, _schedule(scheduler, folder)
+    schedule = _schedule(scheduler, folder) if "unet" in parts else DDPM()  # of the others only the autoencoder is used
+    return identity, parts, normalisation, schedule
 
 
 def text_part(folder: Path, config: Mapping[str, Any], role: Role, variant: str | None = None) -> Part:
@@ -151,27 +152,18 @@ def component_config(part: Part, normalisation: Normalisation | None, family: Fa
 
 def pipeline_index(parts: Parts, identity: Identity, others: Mapping[str, tuple[str, str]]) -> dict[str, object]:
     """model_index.json; `others` are components without weights (tokenizers, a scheduler), with library and class."""
-    large = identity.family not in ("sd1", "sd2")
-    kind = {
-        "inpaint": "StableDiffusionXLInpaintPipeline" if large else "StableDiffusionInpaintPipeline",
-        "instruct-pix2pix": "StableDiffusionXLInstructPix2PixPipeline"
-        if large
-        else "StableDiffusionInstructPix2PixPipeline",
-    }.get(
-        identity.variant or "",
-        "StableDiffusionXLImg2ImgPipeline"
-        if identity.family == "sdxl-refiner"
-        else "StableDiffusionXLPipeline"
-        if large
-        else "StableDiffusionPipeline",
+    large, refines = identity.family not in ("sd1", "sd2"), identity.family == "sdxl-refiner"
+    does = {"inpaint": "Inpaint", "instruct-pix2pix": "InstructPix2Pix"}.get(
+        identity.variant or "", "Img2Img" if refines else ""
     )
+    kind = f"StableDiffusion{'XL' if large else ''}{does}Pipeline"
     components: dict[str, tuple[str, str] | tuple[None, None]] = {
         role: component_class(part) for role, part in parts.items()
     }
     absent = ["text_encoder_2", "tokenizer_2"] if large else ["safety_checker", "feature_extractor"]
     components |= dict.fromkeys(("text_encoder", "tokenizer", *absent), (None, None)) | components | dict(others)
-    settings: dict[str, object] = {"force_zeros_for_empty_prompt": identity.family != "sdxl-refiner"} if large else {}
-    if identity.family == "sdxl-refiner":
+    settings: dict[str, object] = {"force_zeros_for_empty_prompt": not refines} if large else {}
+    if refines:
         settings["requires_aesthetics_score"] = True
     return {"_class_name": kind, "_diffusers_version": "0.30.0", **settings, **dict(sorted(components.items()))}
 

@@ -20,6 +20,9 @@ Sight = Literal["noise", "masked picture", "picture"]
 class Denoiser:
     """A network with the noise it was trained on, what it predicts, and the space of its latents.
 
+    One that `refines` learnt the least noisy fifth of the times alone, as SDXL's refiner did (arXiv 2307.01952, section
+    2.5): it finishes pictures and draws none.
+
     Raises RequestError when the network's latents have another number of channels than the space.
     """
 
@@ -27,6 +30,7 @@ class Denoiser:
     schedule: Schedule
     prediction: Prediction
     space: LatentSpace
+    refines: bool = False
 
     def __post_init__(self) -> None:
         if self.network.spec.out_channels != self.space.channels:

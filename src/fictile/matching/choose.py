@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
+import torch
+
 from fictile.autoencoder import Normalisation, PrecisionMemory, TinySpec
 from fictile.checkpoint import Checkpoint, Parts, open_autoencoder, open_checkpoint, open_model, read_autoencoder
 from fictile.checkpoint.folder import MODEL
@@ -31,19 +33,26 @@ class Candidate:
     verdict: Verdict
 
 
-def open_parts(model: str | PathLike[str], vae: str | PathLike[str] | None = None, *, force: bool = False) -> Parts:
+def open_parts(
+    model: str | PathLike[str],
+    vae: str | PathLike[str] | None = None,
+    *,
+    force: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> Parts:
     """The parts of a model: with the autoencoder `vae` in the place of its own if one is given, and from a folder of
-    loose files with the one that belongs. With `force`, one of another space is taken too.
+    loose files with the one that belongs. With `force`, one of another space is taken too. Text encoders and denoiser
+    are in `dtype`, the autoencoder in float32.
 
     What is not sure is said once. Raises SpaceMismatch for a pair that surely does not belong together, before anything
     is drawn; RequestError for what cannot be opened, and where a folder leaves open what is meant.
     """
     path = Path(model)
     if path.is_dir() and not (path / MODEL).exists() and not is_pipeline(path):
-        return _from_loose_files(path, vae, force=force)
+        return _from_loose_files(path, vae, force=force, dtype=dtype)
     if vae is None:
-        return open_model(model)
-    return _with(model, looked_at(open_denoiser(model), Path(vae)), "as asked", force=force)
+        return open_model(model, dtype=dtype)
+    return _with(model, looked_at(open_denoiser(model), Path(vae)), "as asked", force=force, dtype=dtype)
 
 
 def open_codec(
@@ -56,16 +65,17 @@ def open_codec(
     """
     opened = open_autoencoder(vae)
     if opened.space:
-        return AutoencoderCodec(read_autoencoder(opened), runtime, memory=memory)
+        return AutoencoderCodec(read_autoencoder(opened), runtime, memory=memory, own=True)
     subject = subject_of(opened)
     decision = decide_space(subject)
     if decision.space:
         units = units_in(subject, decision.space.id)
         autoencoder = read_autoencoder(opened, units, decision.space, network=subject.network)
-        return AutoencoderCodec(autoencoder, runtime, memory=memory)
+        return AutoencoderCodec(autoencoder, runtime, memory=memory, own=True)
     logging.getLogger(__name__).warning("%s Its latents are kept in a space of its own.", decision.sentence())
     units = opened.normalisation or Normalisation.identity(subject.network.spec.channels)
-    return AutoencoderCodec(read_autoencoder(opened, units, network=subject.network), runtime, memory=memory)
+    autoencoder = read_autoencoder(opened, units, network=subject.network)
+    return AutoencoderCodec(autoencoder, runtime, memory=memory, own=True)
 
 
 def looked_at(denoiser: DenoiserSubject, path: Path) -> Candidate:
@@ -104,31 +114,31 @@ def units_of(chosen: Candidate) -> Normalisation | None:
     return units or (own and own.normalisation)
 
 
-def _with(model: str | PathLike[str], chosen: Candidate, why: str, *, force: bool) -> Parts:
+def _with(model: str | PathLike[str], chosen: Candidate, why: str, *, force: bool, dtype: torch.dtype) -> Parts:
     """The model with this autoencoder. Raises SpaceMismatch when that is surely wrong and not forced."""
     result, forced = accepted(chosen, force=force)
     space, network = chosen.verdict.denoiser_space, chosen.subject.network
     autoencoder = read_autoencoder(chosen.opened, units_of(chosen), space, network=network)
-    parts = open_model(model, autoencoder)
+    parts = open_model(model, autoencoder, dtype=dtype)
     return replace(parts, vae_origin=f"{chosen.path}, {why}: {result}", vae_forced=forced)
 
 
-def _from_loose_files(folder: Path, vae: str | PathLike[str] | None, *, force: bool) -> Parts:
+def _from_loose_files(folder: Path, vae: str | PathLike[str] | None, *, force: bool, dtype: torch.dtype) -> Parts:
     """A model file of a folder, with the autoencoder beside it that belongs to it."""
     model, autoencoders = _sorted_out(folder)
     if vae is not None:
-        return _with(model, looked_at(open_denoiser(model), Path(vae)), "as asked", force=force)
+        return _with(model, looked_at(open_denoiser(model), Path(vae)), "as asked", force=force, dtype=dtype)
     if "vae" in open_checkpoint(model).parts:
-        own = open_model(model)
+        own = open_model(model, dtype=dtype)
         return replace(own, vae_origin=f"{own.vae_origin}: it is in {model.name}")
     denoiser = open_denoiser(model)
     found = [looked_at(denoiser, path) for path in autoencoders]
     belong = sorted((one for one in found if one.verdict.kind == "belongs"), key=lambda one: -one.verdict.confidence)
     if belong:
-        return _with(model, belong[0], f"of {len(found)} beside {model.name}", force=force)
+        return _with(model, belong[0], f"of {len(found)} beside {model.name}", force=force, dtype=dtype)
     unsure = [one for one in found if one.verdict.kind == "cannot tell"]
     if len(unsure) == 1:
-        return _with(model, unsure[0], f"of {len(found)} beside {model.name}", force=force)
+        return _with(model, unsure[0], f"of {len(found)} beside {model.name}", force=force, dtype=dtype)
     names = ", ".join(one.path.name for one in unsure or found) or "none is there"
     raise RequestError(
         f"{model} has no autoencoder inside, and of those beside it none surely belongs ({names}); name one with --vae."

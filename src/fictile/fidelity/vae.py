@@ -108,7 +108,7 @@ def _runtime(precision: str, device: str) -> Runtime:
 
 
 def _opened(path: str | Path, runtime: Runtime) -> tuple[Vae, AutoencoderCodec]:
-    name = Path(path).stem or str(path)
+    name = Path(path).stem.removesuffix("_encoder").removesuffix("_decoder") or str(path)  # taesd's come in two files
     if str(path) != PACKAGED or Path(path).exists():
         codec = open_codec(path, runtime)
     else:

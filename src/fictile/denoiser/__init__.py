@@ -2,6 +2,7 @@
 
 from fictile.denoiser.conditioning import Added, Conditioning
 from fictile.denoiser.denoiser import Denoiser, Sight
+from fictile.denoiser.graph import UNetGraph, through
 from fictile.denoiser.guidance import Guidance, guide, guide_by_picture
 from fictile.denoiser.known import REFINER, SD15, SD21, SDXL, SSD_1B, VEGA
 from fictile.denoiser.spec import UNetSpec, heads_of_width
@@ -20,8 +21,10 @@ __all__ = [
     "Guidance",
     "Sight",
     "UNet",
+    "UNetGraph",
     "UNetSpec",
     "guide",
     "guide_by_picture",
     "heads_of_width",
+    "through",
 ]

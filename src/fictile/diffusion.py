@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -11,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fictile.denoiser import Conditioning, Denoiser, Guidance, guide, guide_by_picture
-from fictile.engine import Runtime
+from fictile.denoiser import Conditioning, Denoiser, Guidance, UNetGraph, guide, guide_by_picture, through
+from fictile.engine import EAGER, REFERENCE, Job, Runtime
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
 from fictile.recipe import PICTURE_GUIDANCE, Recipe
@@ -28,7 +29,10 @@ from fictile.sampling import (
     sampler_name,
     started,
 )
+from fictile.schedule import Level
 from fictile.text import TextConditioner
+
+PROMPTS = 16  # whose features are kept between pictures; those of SDXL take 1.2 MiB
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -48,7 +52,8 @@ class Diffusion:
         self.name = name
         self.runtime = runtime
         self.text = text.placed(lambda network: _placed(network, runtime))
-        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime))
+        self.denoiser = _placed_denoiser(denoiser, runtime)
+        self._features = lru_cache(PROMPTS)(self.text.condition)
 
     @property
     def multiple(self) -> int:
@@ -103,8 +108,12 @@ class Diffusion:
         """The latents of all pictures that are made together with the one of this recipe, the first of them.
 
         `beside` is what the denoiser sees beside the noisy latent (see `Denoiser.sight`). The recipe has been checked.
+        Where pictures are sampled one by one, the callback hears of each in turn.
         Raises FictileError when the result is not finite.
         """
+        if self.runtime.one_by_one and recipe.count > 1:
+            alone = [replace(recipe.later(index), index=0, count=1) for index in range(recipe.count)]
+            return torch.cat([self.sample(one, start, beside, callback) for one in alone])
         shape = self._shape(recipe)
         mask = start.mask if start and start.mask is not None else torch.ones(1, 1, *shape[1:])
         amount = recipe.strength * mask
@@ -116,7 +125,7 @@ class Diffusion:
         with torch.no_grad(), self.runtime.limited():
             noise = initial_noise(shape, recipe.seed, recipe.count)
             step_noise = StepNoise(shape, range(recipe.seed, recipe.seed + recipe.count))
-            denoise = self._guided(recipe, beside)
+            denoise = self._guided(recipe, beside, levels[:-1])
             if start and start.mask is not None:
                 turns = last_steps(amount, recipe.steps).to(device)
                 denoise = keep(denoise, start.latent.to(device), turns, levels)
@@ -149,21 +158,19 @@ class Diffusion:
                 f"The size is {_by(size)}, but {self.name} makes multiples of {multiple}; choose {nearest}."
             )
 
-    def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None) -> Denoise:
-        """The denoiser, told what the pictures should show and what not, and how strongly."""
-        weighting, clip_skip = recipe.weighting, recipe.clip_skip
-        texts = self.text.condition(
-            recipe.prompt, recipe.negative, size=recipe.size, weighting=weighting, clip_skip=clip_skip
+    def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None, levels: Sequence[Level]) -> Denoise:
+        """The denoiser at these levels, told what the pictures should show and what not, and how strongly."""
+        texts = self._features(
+            recipe.prompt, recipe.negative, size=recipe.size, weighting=recipe.weighting, clip_skip=recipe.clip_skip
         )
         seen = None if beside is None else beside.to(self.runtime.device)
         wanted, unwanted = (
-            replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen).repeat(recipe.count)
-            for text in texts
+            replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen) for text in texts
         )
         if self.denoiser.sight == "picture":
             picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
-            return guide_by_picture(self.denoiser, wanted, unwanted, _guidance(recipe), picture_scale)
-        return guide(self.denoiser, wanted, unwanted, _guidance(recipe))
+            return guide_by_picture(self.denoiser, wanted, unwanted, _guidance(recipe), picture_scale, levels)
+        return guide(self.denoiser, wanted, unwanted, _guidance(recipe), levels)
 
     def _shape(self, recipe: Recipe) -> tuple[int, int, int]:
         """Channels, height and width of a latent of the recipe's size, padded to what the denoiser takes."""
@@ -180,6 +187,15 @@ def _placed(network: Network, runtime: Runtime) -> Network:
     """A copy of the network, ready to run and nothing else."""
     placed = copy.deepcopy(network).requires_grad_(False).eval().to(runtime.device, runtime.dtype)
     return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
+
+
+def _placed_denoiser(denoiser: Denoiser, runtime: Runtime) -> Denoiser:
+    """A copy of the denoiser; where another back end runs its network, it still embeds the times and reads the text."""
+    placed = replace(denoiser, network=_placed(denoiser.network, runtime))
+    if runtime.backend in {EAGER, REFERENCE}:
+        return placed
+    graph = UNetGraph(_placed(denoiser.network, replace(runtime, device=torch.device("cpu"), dtype=torch.float32)))
+    return replace(placed, step=through(runtime.runner().ready(Job(network=graph, example=graph.example()))))
 
 
 def _by(size: Sequence[int]) -> str:

@@ -470,6 +470,7 @@ class Model:
             "precision": self.runtime.precision,
             "decode_precision": precision_name(self.codec.dtype),
             "device": str(self.runtime.device),
+            "backend": self.runtime.backend,
             "threads": self.runtime.threads,
             "fictile": __version__,
             "torch": torch.__version__,
@@ -483,22 +484,23 @@ def load(
     force: bool = False,
     device: str = "auto",
     precision: str = "auto",
+    backend: str = "auto",
     runtime: Runtime | None = None,
 ) -> Model:
     """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, a folder
     with such a file and autoencoders beside it, or `hub:owner/name[/file]`. `runtime`, if given, takes the place of
-    `device` and `precision`.
+    `device`, `precision` and `backend`.
 
     An autoencoder `vae`, of any kind that `checkpoint.open_autoencoder` opens, takes the place of the model's own; one
     of another space only with `force`. `Model.vae_origin` says which one it is, and why.
 
     Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
 
-    Raises RequestError for what is no whole model, or when the device or precision is not to be had, SpaceMismatch for
-    an autoencoder that surely does not belong to the model.
+    Raises RequestError for what is no whole model, or when the device, precision or back end is not to be had,
+    SpaceMismatch for an autoencoder that surely does not belong to the model.
     """
     memory = PrecisionMemory() if runtime is None else None
-    runtime = runtime or choose_runtime(device, precision)
+    runtime = runtime or choose_runtime(device, precision, backend)
     with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
         return Model(open_parts(path or packaged, vae, force=force), runtime, memory=memory)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.folder import BUNDLED
-from fictile.engine import PRECISIONS, Runtime, choose_runtime
+from fictile.engine import EAGER, PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
 from fictile.latent import SUFFIX, read_notes
 from fictile.picture import read_text
@@ -75,6 +75,7 @@ class Recipe:
     precision: str
     decode_precision: str
     device: str
+    backend: str = EAGER  # who ran the denoiser; older recipes do not say
     tiling: str = "auto"  # whether it was decoded in bands of rows: "on" or "off"; older recipes do not say
     threads: int
     notes: tuple[str, ...] = ()  # what the run had to do otherwise than asked
@@ -94,7 +95,7 @@ class Recipe:
                 f"The recipe decoded in {self.decode_precision!r} with {self.threads} threads, which cannot be; "
                 "it was changed by hand, so make the picture again with `generate`."
             )
-        chosen = choose_runtime(self.device, self.precision)
+        chosen = choose_runtime(self.device, self.precision, self.backend)
         return replace(chosen, decode_dtype=PRECISIONS[self.decode_precision], threads=self.threads)
 
     def to_json(self) -> str:

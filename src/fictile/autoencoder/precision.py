@@ -5,7 +5,6 @@ significant bits.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from fictile.autoencoder.autoencoder import AnyAutoencoder, Posterior
 from fictile.errors import FictileError
-from fictile.files import written_whole
+from fictile.files import cache_folder, written_whole
 from fictile.latent import Latent
 
 LADDER = (torch.float16, torch.bfloat16, torch.float32)  # narrowest first
@@ -90,7 +89,7 @@ class PrecisionMemory:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or _cache() / "precision.json"
+        self.path = path or cache_folder() / "precision.json"
 
     def start(self, content_hash: str | None, wanted: torch.dtype) -> torch.dtype:
         """The wanted precision, or the wider one that this autoencoder is known to need."""
@@ -114,11 +113,6 @@ class PrecisionMemory:
         if not isinstance(content, dict):
             return {}
         return {key: str(value) for key, value in cast(dict[str, object], content).items()}
-
-
-def _cache() -> Path:
-    """Where programs keep what they can find out again (freedesktop.org, XDG base directories)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fictile"
 
 
 def _name(dtype: torch.dtype) -> str:

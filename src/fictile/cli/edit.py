@@ -109,6 +109,7 @@ def edit(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     tiling: options.Tiling = "auto",
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
@@ -140,7 +141,7 @@ def edit(
         )
         usual = 1.0 if where or outpaint else STRENGTH
         work.stage("Loading the model")
-        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision, backend=backend)
         pictures = maker.edit(
             source,
             prompt,

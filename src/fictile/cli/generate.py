@@ -64,6 +64,7 @@ def generate(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     tiling: options.Tiling = "auto",
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
@@ -91,7 +92,7 @@ def generate(
         check_writable(paths[0])
         init = open_init(start) if start else None
         work.stage("Loading the model")
-        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision, backend=backend)
         if verbose:
             for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
                 say(f"{name}: {maker.count_tokens(text, weighting=weighting)}")

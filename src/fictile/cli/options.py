@@ -124,6 +124,15 @@ Device = Annotated[
         show_default=False,
     ),
 ]
+Backend = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Who runs the denoiser: auto, eager, openvino, or reference (float32, one by one).",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
 Tiling = Annotated[
     str,
     typer.Option(

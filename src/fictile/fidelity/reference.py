@@ -4,9 +4,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
-from fictile.engine import Runtime
+from fictile.engine import REFERENCE, Runtime, choose_runtime
 from fictile.fidelity.metrics import psnr
 from fictile.model import Model, load
 from fictile.picture import Picture, load_picture
@@ -31,9 +29,8 @@ def seconds_for_a_picture(model: Model) -> float:
 
 
 def reference_runtime() -> Runtime:
-    """The mode that others are measured against: torch's own kernels on the CPU, float32, one thread, one by one."""
-    single = torch.float32
-    return Runtime(device=torch.device("cpu"), dtype=single, decode_dtype=single, threads=1)
+    """The mode that others are measured against: the reference back end on the CPU, on one thread."""
+    return replace(choose_runtime("cpu", backend=REFERENCE), threads=1)
 
 
 def distance_to_reference(

@@ -13,11 +13,13 @@ from PIL import Image, ImageCms
 from tests.tiny_model import tiny_folder, tiny_parts
 from torch import Tensor
 
+from fictile.drawing import NOTHING_MASKED
 from fictile.editing import verify
 from fictile.engine import Runtime
 from fictile.errors import RequestError
+from fictile.loading import load
 from fictile.made import EditedPicture
-from fictile.model import NOTHING_MASKED, Model, load
+from fictile.model import Model
 from fictile.picture import Mask, Picture, Source, open_source
 from fictile.recipe import Recipe
 from fictile.schedule import Flow

@@ -19,7 +19,8 @@ from tests.text.twin import random_text, text_twin
 
 from fictile.checkpoint import convert, open_checkpoint
 from fictile.errors import RequestError
-from fictile.model import Model, load
+from fictile.loading import load
+from fictile.model import Model
 from fictile.picture import Mask, load_picture
 from fictile.sampling import initial_noise
 
@@ -96,8 +97,8 @@ def test_an_inpainting_model_denoises_as_in_diffusers(tmp_path: Path, photo: Pat
     (edited,) = model.edit(photo, PROMPT, negative=NEGATIVE, mask=mask, seed=SEED, **SETTINGS)
     # diffusers keeps nothing by force, so what is compared is the same without what `edit` keeps around the mask
     picture, recipe = load_picture(photo), edited.recipe
-    beside = model._beside(recipe, picture, mask, None)  # pyright: ignore[reportPrivateUsage]
-    free = model._diffusion.sample(recipe, None, beside)  # pyright: ignore[reportPrivateUsage]
+    beside = model._drawing.beside(recipe, picture, mask, None)  # pyright: ignore[reportPrivateUsage]
+    free = model._drawing.diffusion.sample(recipe, None, beside)  # pyright: ignore[reportPrivateUsage]
     assert error(free, expected) <= 1e-4
     assert edited.latent is not None
     outside = mask.cells(8, 8)[0, 0] == 0

@@ -25,7 +25,8 @@ from fictile.checkpoint import (
 )
 from fictile.denoiser import Denoiser
 from fictile.engine import Runtime
-from fictile.model import Model, load
+from fictile.loading import load
+from fictile.model import Model
 from fictile.picture import to_uint8
 from fictile.sampling import initial_noise
 from fictile.schedule import DDPM, Prediction

@@ -17,7 +17,8 @@ from fictile.denoiser import Guidance
 from fictile.engine import Runtime
 from fictile.errors import FictileError, RequestError, SpaceMismatch
 from fictile.latent import Latent, LatentSpace
-from fictile.model import Model, load
+from fictile.loading import load
+from fictile.model import Model
 from fictile.picture import Picture, read_text, to_uint8
 from fictile.recipe import Recipe
 from fictile.sampling import SAMPLERS

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from fictile.denoiser import Guidance
     from fictile.fidelity import compare, roundtrip
     from fictile.latent import Latent, LatentSpace, mix
-    from fictile.model import Model, load
+    from fictile.loading import load
+    from fictile.model import Model
     from fictile.picture import Picture
     from fictile.recipe import Recipe
 
@@ -44,7 +45,7 @@ _HOME = {
     "Picture": "fictile.picture",
     "Recipe": "fictile.recipe",
     "compare": "fictile.fidelity",
-    "load": "fictile.model",
+    "load": "fictile.loading",
     "mix": "fictile.latent",
     "roundtrip": "fictile.fidelity",
 }

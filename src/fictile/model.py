@@ -3,22 +3,20 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from fictile import __version__
 from fictile.autoencoder import COMFY_SUFFIX, AnyAutoencoder, PrecisionMemory, read_comfy_latent
 from fictile.checkpoint import Parts
-from fictile.codec import AutoencoderCodec, check_tiling
+from fictile.codec import AutoencoderCodec
 from fictile.denoiser import Denoiser, Guidance
-from fictile.diffusion import Diffusion, Start
-from fictile.editing import EditTask, input_hash, past
-from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
+from fictile.diffusion import Diffusion
+from fictile.drawing import Drawing
+from fictile.editing import input_hash, past
+from fictile.engine import Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent, LatentSpace
 from fictile.made import (
@@ -32,16 +30,13 @@ from fictile.made import (
     init_size,
     open_init,
 )
-from fictile.matching.choose import open_codec, open_parts
 from fictile.picture import Mask, Picture, Source, load_picture, open_source
 from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
 from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
 from fictile.text import Prompt, TextConditioner
 
-PACKAGED = "emoji"
 DECODES = ("vae_hash", "vae_origin", "vae_forced", "decode_precision")  # the fields of a recipe that say what decodes
 STRENGTH = 0.75  # of an edit without a mask
-NOTHING_MASKED = "the mask is empty, so the picture was copied"
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
 
 
@@ -61,7 +56,8 @@ class Model:
         self.vae_forced = parts.vae_forced
         self.runtime = runtime
         self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory)
-        self._diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime)
+        diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime)
+        self._drawing = Drawing(self.codec, diffusion, parts.defaults.size)
 
     @property
     def autoencoder(self) -> AnyAutoencoder:
@@ -71,12 +67,12 @@ class Model:
     @property
     def text(self) -> TextConditioner:
         """What reads the prompts."""
-        return self._diffusion.text
+        return self._drawing.diffusion.text
 
     @property
     def denoiser(self) -> Denoiser:
         """What takes the noise away."""
-        return self._diffusion.denoiser
+        return self._drawing.diffusion.denoiser
 
     @property
     def space(self) -> LatentSpace:
@@ -86,7 +82,7 @@ class Model:
     @property
     def multiple(self) -> int:
         """Heights and widths of pictures are multiples of this."""
-        return self._diffusion.multiple
+        return self._drawing.diffusion.multiple
 
     def generate(
         self,
@@ -150,9 +146,7 @@ class Model:
             clip_skip=clip_skip,
             tiling=tiling,
         )
-        start = self._start(recipe, given)
-        latent = self._sampled(recipe, start, self._beside(recipe, given, None, start), callback)
-        return self._pictures(latent, recipe, sampled)
+        return self._drawing.generated(recipe, given, range(count), callback, sampled)
 
     def edit(
         self,
@@ -240,7 +234,7 @@ class Model:
             ),
             history=past(source.text),
         )
-        return self._edited(recipe, source, range(count), callback, sampled)
+        return self._drawing.edited(recipe, source, range(count), callback, sampled)
 
     def count_tokens(self, prompt: str, *, weighting: str = "a1111") -> Prompt:
         """The prompt as the text encoder reads it: its tokens, its chunks, and what is weighted.
@@ -280,12 +274,10 @@ class Model:
             raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
         if recipe.edit:
-            return self._edited(first, _edited_file(init), [recipe.index], callback, sampled)[0]
+            return self._drawing.edited(first, _edited_file(init), [recipe.index], callback, sampled)[0]
         given = None if init is None else open_init(init)
         check_init(recipe.init, given)
-        start = self._start(first, given)
-        latent = self._sampled(first, start, self._beside(first, given, None, start), callback)[recipe.index]
-        return self._pictures(latent, first.later(recipe.index), sampled)[0]
+        return self._drawing.generated(first, given, [recipe.index], callback, sampled)[0]
 
     def finish(
         self, latent: Latent, recipe: Recipe, *, init: Init | Source | None = None
@@ -303,10 +295,8 @@ class Model:
         identity = self._identity()
         recipe = replace(recipe, notes=(), **{name: identity[name] for name in DECODES})
         if recipe.edit is None:
-            return self._pictures(latent, recipe)
-        task = EditTask(recipe.edit, _edited_file(init), native=self.defaults.size, multiple=self.multiple)
-        start = self._start(recipe, task.seen, task.seen_mask)
-        return self._painted(task, start, self._pictures(latent, recipe))
+            return self._drawing.decoded(latent, recipe)
+        return self._drawing.finished(latent, recipe, _edited_file(init))
 
     def encode(self, picture: PictureFile | Picture, *, tiling: str = "auto") -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -371,90 +361,6 @@ class Model:
             **self._identity(),
         )
 
-    def _start(self, recipe: Recipe, init: Picture | Latent | None, mask: Mask | None = None) -> Start | None:
-        """What sampling starts from, once the recipe has been checked: nothing but noise if nothing is given."""
-        check_tiling(recipe.tiling)
-        self._diffusion.check(recipe, None if init is None else init_size(init))
-        if init is None:
-            return None
-        latent = self._diffusion.fitted(init) if isinstance(init, Latent) else self._encoded(init, recipe)
-        return Start(latent=latent.data, mask=mask and mask.cells(self.multiple, self.space.factor))
-
-    def _sampled(
-        self,
-        recipe: Recipe,
-        start: Start | None,
-        beside: Float[Tensor, "1 k h w"] | None,
-        callback: Callback | None,
-    ) -> Latent:
-        """The latents of all pictures that are made together with the one of this recipe, the first of them."""
-        x0 = self._diffusion.sample(recipe, start, beside, callback)
-        return Latent(x0, self.space, recipe.size, self.codec.content_hash)
-
-    def _encoded(self, picture: Picture, recipe: Recipe) -> Latent:
-        latent, notes = self.codec.encoded(picture, self.multiple, PRECISIONS[recipe.decode_precision], recipe.tiling)
-        self.codec.tell(notes)
-        return latent
-
-    def _beside(
-        self, recipe: Recipe, picture: Picture | Latent | None, mask: Mask | None, start: Start | None
-    ) -> Float[Tensor, "1 k h w"] | None:
-        """What the denoiser sees beside the noisy latent (see `Denoiser.sight`)."""
-        sight = self.denoiser.sight
-        if sight == "noise":
-            return None
-        if sight == "picture":
-            assert start is not None, "words alone have been refused"
-            return self.autoencoder.normalisation.undo(start.latent)
-        mask = mask or Mask.everything(recipe.size)
-        kept = picture.pixels * (mask.amount == 0) if isinstance(picture, Picture) else torch.zeros(3, *recipe.size)
-        hidden = (mask.cells(self.multiple, self.space.factor) > 0).float()
-        return torch.cat([hidden, self._encoded(Picture(kept), recipe).data], dim=1)
-
-    def _edited(
-        self,
-        recipe: Recipe,
-        source: Source,
-        indices: Sequence[int],
-        callback: Callback | None,
-        sampled: OnSampled | None,
-    ) -> list[EditedPicture]:
-        """The edits of these indices, in a row, among those that are made together."""
-        assert recipe.edit is not None, "this is the recipe of an edit"
-        task = EditTask(recipe.edit, source, native=self.defaults.size, multiple=self.multiple)
-        recipe = replace(recipe, size=(task.seen.height, task.seen.width), edit=task.proven())
-        if task.is_empty:
-            self._diffusion.check(recipe, recipe.size)
-            recipe = replace(recipe, notes=(NOTHING_MASKED,))
-            return [EditedPicture(source=source, latent=None, recipe=recipe.later(index)) for index in indices]
-        seen, mask = task.seen, task.seen_mask
-        start = self._start(recipe, seen, mask)
-        latent = self._sampled(recipe, start, self._beside(recipe, seen, mask, start), callback)
-        latent = latent[indices[0] : indices[-1] + 1]
-        return self._painted(task, start, self._pictures(latent, recipe.later(indices[0]), sampled))
-
-    def _painted(self, task: EditTask, start: Start | None, made: Sequence[GeneratedPicture]) -> list[EditedPicture]:
-        """What was made, over the samples of the file."""
-        assert start is not None, "an edit starts from a picture"
-        back = None
-        if task.wants_round_trip:
-            recipe = made[0].recipe
-            trip = Latent(start.latent, self.space, recipe.size)
-            back, _ = self.codec.decoded(trip, PRECISIONS[recipe.decode_precision], recipe.tiling)
-        return [
-            EditedPicture(source=task.finished(one.pixels, back), latent=one.latent, recipe=one.recipe) for one in made
-        ]
-
-    def _pictures(self, latent: Latent, recipe: Recipe, sampled: OnSampled | None = None) -> list[GeneratedPicture]:
-        """The latents decoded one by one; the recipe is that of the first."""
-        if sampled:
-            sampled(latent, recipe)
-        return [self._picture(one, recipe.later(index)) for index, one in enumerate(latent)]
-
-    def _picture(self, latent: Latent, recipe: Recipe) -> GeneratedPicture:
-        pixels, notes = self.codec.decoded(latent, PRECISIONS[recipe.decode_precision], recipe.tiling)
-        return GeneratedPicture(pixels=pixels, latent=latent, recipe=replace(recipe, notes=notes))
-
     def _identity(self) -> dict[str, Any]:
         """The part of a recipe that is the same for all pictures of this model in this place."""
         hashes = self.hashes
@@ -475,39 +381,6 @@ class Model:
             "fictile": __version__,
             "torch": torch.__version__,
         }
-
-
-def load(
-    path: str | Path | None = None,
-    *,
-    vae: str | Path | None = None,
-    force: bool = False,
-    device: str = "auto",
-    precision: str = "auto",
-    backend: str = "auto",
-    runtime: Runtime | None = None,
-) -> Model:
-    """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, a folder
-    with such a file and autoencoders beside it, or `hub:owner/name[/file]`. `runtime`, if given, takes the place of
-    `device`, `precision` and `backend`.
-
-    An autoencoder `vae`, of any kind that `checkpoint.open_autoencoder` opens, takes the place of the model's own; one
-    of another space only with `force`. `Model.vae_origin` says which one it is, and why.
-
-    Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
-
-    Raises RequestError for what is no whole model, or when the device, precision or back end is not to be had,
-    SpaceMismatch for an autoencoder that surely does not belong to the model.
-    """
-    memory = PrecisionMemory() if runtime is None else None
-    runtime = runtime or choose_runtime(device, precision, backend)
-    with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
-        return Model(open_parts(path or packaged, vae, force=force), runtime, memory=memory)
-
-
-def load_codec(vae: str | Path, *, device: str = "auto", precision: str = "auto") -> AutoencoderCodec:
-    """An autoencoder alone, to encode and decode with. Raises RequestError for what holds none."""
-    return open_codec(vae, choose_runtime(device, precision), memory=PrecisionMemory())
 
 
 def _opened(picture: PictureFile | Picture | Source) -> Picture:

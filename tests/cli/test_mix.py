@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tests.cli.command_line import Run
 
 from fictile.latent import Latent, mix
-from fictile.model import load
+from fictile.loading import load
 from fictile.picture import load_picture, read_text, save_picture
 from fictile.recipe import Recipe
 

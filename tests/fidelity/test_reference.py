@@ -9,7 +9,8 @@ import torch
 from fictile.engine import choose_runtime
 from fictile.errors import RequestError
 from fictile.fidelity.reference import distance_to_reference, reference_runtime, seconds_for_a_picture
-from fictile.model import Model, load
+from fictile.loading import load
+from fictile.model import Model
 from fictile.picture import load_picture, save_picture
 
 

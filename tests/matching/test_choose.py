@@ -22,8 +22,8 @@ from fictile.checkpoint import (
 from fictile.checkpoint.folder import BUNDLED
 from fictile.errors import RequestError, SpaceMismatch
 from fictile.latent import LatentSpace
+from fictile.loading import load_codec
 from fictile.made import GeneratedPicture
-from fictile.model import load_codec
 from fictile.recipe import Recipe
 
 

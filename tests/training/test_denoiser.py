@@ -13,7 +13,7 @@ from fictile.autoencoder import Posterior
 from fictile.checkpoint import load_model
 from fictile.denoiser import UNetSpec
 from fictile.errors import RequestError, SpaceMismatch
-from fictile.model import load
+from fictile.loading import load
 from fictile.schedule import DDPM, Flow
 from fictile.training import train_denoiser, train_vae
 from fictile.training.denoiser import draw_captions, loss_weights, prompts_of, random_times

@@ -18,7 +18,7 @@ from fictile.codec import AutoencoderCodec
 from fictile.engine import choose_runtime
 from fictile.fidelity import mismatch
 from fictile.latent import LatentSpace
-from fictile.model import load_codec
+from fictile.loading import load_codec
 from fictile.picture import Picture, gallery
 
 SEED = 7

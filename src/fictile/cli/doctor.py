@@ -72,7 +72,7 @@ def _examine(model: Path | None, device: str, precision: str, backend: str, json
         work.stage("Measuring")
         from fictile.engine import choose_runtime, examine
         from fictile.fidelity.reference import seconds_for_a_picture
-        from fictile.model import load
+        from fictile.loading import load
 
         runtime = choose_runtime(device, precision, backend)
         diagnosis = examine(runtime)

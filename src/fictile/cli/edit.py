@@ -130,7 +130,8 @@ def edit(
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.editing import masked
-        from fictile.model import STRENGTH, load
+        from fictile.loading import load
+        from fictile.model import STRENGTH
         from fictile.picture import check_writable, open_source
 
         for path in paths:

@@ -85,8 +85,8 @@ def generate(
     with kept_until_saved(paths, model, vae=vae) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
+        from fictile.loading import load
         from fictile.made import open_init
-        from fictile.model import load
         from fictile.picture import check_writable
 
         check_writable(paths[0])

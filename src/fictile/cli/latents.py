@@ -81,7 +81,7 @@ def decode(
     """
     with Work.shown() as work:
         work.stage("Starting")
-        from fictile.model import load
+        from fictile.loading import load
         from fictile.picture import check_writable
         from fictile.unfinished import Sampled, Shelf
 

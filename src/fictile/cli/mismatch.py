@@ -34,7 +34,7 @@ def mismatch(
     with Work.shown() as work:
         work.stage("Starting")
         from fictile import fidelity
-        from fictile.model import load_codec
+        from fictile.loading import load_codec
         from fictile.picture import check_writable, gallery, load_picture
 
         check_writable(path)

@@ -116,7 +116,7 @@ def mix(
         from fictile.cli.report import report
         from fictile.files import check_folder
         from fictile.latent import mix as ways
-        from fictile.model import load
+        from fictile.loading import load
         from fictile.picture import check_writable, save_picture
         from fictile.picture.mask import Mask
 

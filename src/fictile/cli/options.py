@@ -209,7 +209,7 @@ def place(text: str) -> tuple[int, int]:
 
 def codec(model: Path | None, vae: Path | None, *, force: bool, device: str, precision: str) -> "AutoencoderCodec":
     """What encodes and decodes: an autoencoder alone where nothing but it is named, else that of the model."""
-    from fictile.model import load, load_codec
+    from fictile.loading import load, load_codec
 
     if vae is not None and model is None:
         return load_codec(vae, device=device, precision=precision)

@@ -38,7 +38,7 @@ def replay(
     with kept_until_saved([path], model, vae=vae, start=start) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
-        from fictile.model import load
+        from fictile.loading import load
         from fictile.picture import check_writable
         from fictile.recipe import Recipe
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fictile.engine import REFERENCE, Runtime, choose_runtime
 from fictile.fidelity.metrics import psnr
-from fictile.model import Model, load
+from fictile.loading import load
+from fictile.model import Model
 from fictile.picture import Picture, load_picture
 from fictile.recipe import Recipe
 

@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent
+from fictile.loading import PACKAGED
 from fictile.matching.choose import open_codec
-from fictile.model import PACKAGED
 from fictile.picture import Picture
 
 

@@ -1,0 +1,45 @@
+"""A file, a folder or a name becomes a model, or an autoencoder alone, ready to run."""
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from fictile.autoencoder import PrecisionMemory
+from fictile.codec import AutoencoderCodec
+from fictile.engine import Runtime, choose_runtime
+from fictile.matching.choose import open_codec, open_parts
+from fictile.model import Model
+
+PACKAGED = "emoji"
+
+
+def load(
+    path: str | Path | None = None,
+    *,
+    vae: str | Path | None = None,
+    force: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    backend: str = "auto",
+    runtime: Runtime | None = None,
+) -> Model:
+    """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, a folder
+    with such a file and autoencoders beside it, or `hub:owner/name[/file]`. `runtime`, if given, takes the place of
+    `device`, `precision` and `backend`.
+
+    An autoencoder `vae`, of any kind that `checkpoint.open_autoencoder` opens, takes the place of the model's own; one
+    of another space only with `force`. `Model.vae_origin` says which one it is, and why.
+
+    Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
+
+    Raises RequestError for what is no whole model, or when the device or precision is not to be had, SpaceMismatch for
+    an autoencoder that surely does not belong to the model.
+    """
+    memory = PrecisionMemory() if runtime is None else None
+    runtime = runtime or choose_runtime(device, precision, backend)
+    with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
+        return Model(open_parts(path or packaged, vae, force=force), runtime, memory=memory)
+
+
+def load_codec(vae: str | Path, *, device: str = "auto", precision: str = "auto") -> AutoencoderCodec:
+    """An autoencoder alone, to encode and decode with. Raises RequestError for what holds none."""
+    return open_codec(vae, choose_runtime(device, precision), memory=PrecisionMemory())

@@ -10,6 +10,7 @@ from tests.tiny_model import tiny_parts
 
 from fictile.diffusion import PROMPTS
 from fictile.engine import Runtime, choose_runtime
+from fictile.errors import RequestError
 from fictile.model import Model
 
 EXACT = Runtime(device=torch.device("cpu"), dtype=torch.float32, decode_dtype=torch.float32, threads=1)
@@ -58,3 +59,13 @@ def test_openvino_draws_the_same_picture(tmp_path: Path, monkeypatch: pytest.Mon
     for one, other in zip(eager, compiled, strict=True):
         torch.testing.assert_close(other.latent.data, one.latent.data, rtol=0, atol=1e-4)
         torch.testing.assert_close(other.pixels, one.pixels, rtol=0, atol=1e-4)
+
+
+def test_a_speed_is_recorded_and_makes_nearly_the_same_picture_again() -> None:
+    model = Model(tiny_parts(), EXACT)
+    exact, fast = (model.generate("a fox", seed=3, speed=speed)[0] for speed in ("exact", "fast"))
+    assert fast.recipe.speed == "fast"
+    assert not fast.pixels.equal(exact.pixels)
+    assert model.generate("a fox", seed=3, speed="fast")[0].pixels.equal(fast.pixels)
+    with pytest.raises(RequestError, match="leaves out work, which the reference back end does not do"):
+        Model(tiny_parts(), choose_runtime("cpu", backend="reference")).generate("a fox", speed="fast")

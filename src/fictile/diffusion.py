@@ -12,7 +12,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fictile.denoiser import Conditioning, Denoiser, Guidance, UNetGraph, guide, guide_by_picture, through
+from fictile.denoiser import (
+    CachedSteps,
+    Conditioning,
+    Denoiser,
+    Guidance,
+    UNetGraph,
+    guide,
+    guide_by_picture,
+    speed_of,
+    through,
+)
 from fictile.engine import EAGER, REFERENCE, Job, Runtime
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
@@ -76,6 +86,11 @@ class Diffusion:
         sampler_name(recipe.sampler)
         _guidance(recipe)
         make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps)
+        if speed_of(recipe.speed) is not None and self.runtime.backend != EAGER:
+            raise RequestError(
+                f"The speed {recipe.speed} leaves out work, which the {self.runtime.backend} back end does not do; "
+                "choose the eager one, or the speed exact."
+            )
         if not 0 <= recipe.strength <= 1 or (recipe.strength == 0 and not given):
             raise RequestError(f"Strength {recipe.strength} is out of range: give a number from 0 to 1.")
         if self.denoiser.sight == "picture" and not given:
@@ -167,10 +182,13 @@ class Diffusion:
         wanted, unwanted = (
             replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen) for text in texts
         )
-        if self.denoiser.sight == "picture":
+        denoiser, speed = self.denoiser, speed_of(recipe.speed)
+        if speed is not None:
+            denoiser = replace(denoiser, step=CachedSteps(denoiser.network, speed))
+        if denoiser.sight == "picture":
             picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
-            return guide_by_picture(self.denoiser, wanted, unwanted, _guidance(recipe), picture_scale, levels)
-        return guide(self.denoiser, wanted, unwanted, _guidance(recipe), levels)
+            return guide_by_picture(denoiser, wanted, unwanted, _guidance(recipe), picture_scale, levels)
+        return guide(denoiser, wanted, unwanted, _guidance(recipe), levels)
 
     def _shape(self, recipe: Recipe) -> tuple[int, int, int]:
         """Channels, height and width of a latent of the recipe's size, padded to what the denoiser takes."""

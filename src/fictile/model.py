@@ -12,7 +12,7 @@ from fictile import __version__
 from fictile.autoencoder import COMFY_SUFFIX, AnyAutoencoder, PrecisionMemory, read_comfy_latent
 from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec
-from fictile.denoiser import Denoiser, Guidance
+from fictile.denoiser import EXACT, Denoiser, Guidance
 from fictile.diffusion import Diffusion
 from fictile.drawing import Drawing
 from fictile.editing import input_hash, past
@@ -101,6 +101,7 @@ class Model:
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
+        speed: str = EXACT,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
     ) -> list[GeneratedPicture]:
@@ -122,6 +123,7 @@ class Model:
                 last, in A1111's counting.
             tiling: "on" encodes and decodes in bands of rows, exactly and in little memory; "off" never does; "auto"
                 does where the whole would not fit into the free memory.
+            speed: "exact"; "fast" and "faster" leave out work for nearly the same picture (docs/speed.md).
             callback: called at each evaluation with (step index, level, x, x0).
             sampled: called once with the latents of all pictures and the recipe of the first, before any is decoded:
                 to keep them, should decoding fail. `finish` goes on from there.
@@ -145,6 +147,7 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            speed=speed,
         )
         return self._drawing.generated(recipe, given, range(count), callback, sampled)
 
@@ -172,6 +175,7 @@ class Model:
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
+        speed: str = EXACT,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
     ) -> list[EditedPicture]:
@@ -220,6 +224,7 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            speed=speed,
             init=None,
             edit=Edit(
                 input=input_hash(source),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.folder import BUNDLED
+from fictile.denoiser import EXACT
 from fictile.engine import EAGER, PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
 from fictile.latent import SUFFIX, read_notes
@@ -56,6 +57,7 @@ class Recipe:
     guidance: float
     guidance_rescale: float
     guidance_interval: tuple[float, float]
+    speed: str = EXACT  # how much of the denoiser's work was left out; older recipes do not say, and left out none
     strength: float  # how much of the init picture might change
     weighting: str = "none"  # how brackets in the prompts were read; older recipes do not say, and read none
     clip_skip: int = 1

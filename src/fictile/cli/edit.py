@@ -104,6 +104,7 @@ def edit(
     guidance: options.Guidance = None,
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
+    speed: options.Speed = "exact",
     model: options.Model = None,
     vae: options.Vae = None,
     force: options.Force = False,
@@ -165,6 +166,7 @@ def edit(
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            speed=speed,
             callback=work.denoising(steps or maker.defaults.steps, usual if strength is None else strength),
             sampled=sampled,
         )

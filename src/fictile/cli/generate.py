@@ -45,6 +45,7 @@ def generate(
     guidance: options.Guidance = None,
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
+    speed: options.Speed = "exact",
     start: Annotated[
         Path | None,
         typer.Option(
@@ -111,6 +112,7 @@ def generate(
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            speed=speed,
             callback=work.denoising(steps or maker.defaults.steps, strength if init else 1.0),
             sampled=sampled,
         )

@@ -133,6 +133,14 @@ Backend = Annotated[
         show_default=False,
     ),
 ]
+Speed = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="exact; fast and faster leave out work, for nearly the same picture.",
+        rich_help_panel=SAMPLING,
+    ),
+]
 Tiling = Annotated[
     str,
     typer.Option(

@@ -64,14 +64,18 @@ class DownBlock(nn.Module):
         self.attentions = _attentions(spec, level, [spec.depth[level]] * spec.layers)
         self.downsamplers = nn.ModuleList([Downsample(width)] if level < len(spec.widths) - 1 else [])
 
-    def forward(self, x: Float[Tensor, "b c h w"], shifts: Shifts, text: Reading) -> list[Tensor]:
+    def forward(
+        self, x: Float[Tensor, "b c h w"], shifts: Shifts, text: Reading, layers: int | None = None
+    ) -> list[Tensor]:
+        """With `layers`, only so many residual blocks, and no coarser map."""
         outputs: list[Tensor] = []
-        for j, resnet in enumerate(self.resnets):
+        for j, resnet in enumerate(self.resnets[:layers]):
             x = resnet(x, shifts)
             if self.attentions:
                 x = self.attentions[j](x, text)
             outputs.append(x)
-        outputs += [downsample(x) for downsample in self.downsamplers]
+        if layers is None:
+            outputs += [downsample(x) for downsample in self.downsamplers]
         return outputs
 
 
@@ -110,9 +114,11 @@ class UpBlock(nn.Module):
         skips: Sequence[Tensor],
         shifts: Shifts,
         text: Reading,
+        start: int = 0,
     ) -> Float[Tensor, "b o h2 w2"]:
-        for j, (resnet, skip) in enumerate(zip(self.resnets, skips, strict=True)):
-            x = resnet(torch.cat([x, skip], dim=1), shifts)
+        """As many residual blocks as there are skips, from the `start`-th on."""
+        for j, skip in enumerate(skips, start):
+            x = self.resnets[j](torch.cat([x, skip], dim=1), shifts)
             if self.attentions:
                 x = self.attentions[j](x, text)
         for upsample in self.upsamplers:

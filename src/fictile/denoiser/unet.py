@@ -1,5 +1,7 @@
 """The U-Net of the Stable Diffusion family."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -58,13 +60,35 @@ class UNet(nn.Module):
 
     def step(self, x: Float[Tensor, "b i h w"], shifts: Shifts, text: Reading) -> Float[Tensor, "b o h w"]:
         """`forward` without its checks, and with one row for each of x, or one for all in `shifts`."""
-        x = self.conv_in(x.contiguous(memory_format=torch.channels_last))
-        skips = [x]
+        layers = self.spec.layers + 1
+        skips = self.descend(x, shifts, text)
+        return self.ascend(self.deep(skips, shifts, text, layers), skips, shifts, text)
+
+    def descend(
+        self, x: Float[Tensor, "b i h w"], shifts: Shifts, text: Reading, layers: int | None = None
+    ) -> list[Tensor]:
+        """What the way down makes for the way up; with `layers`, only what `ascend` needs for so many."""
+        skips: list[Tensor] = [self.conv_in(x.contiguous(memory_format=torch.channels_last))]
+        if layers is not None:
+            return skips + self.down_blocks[0](skips[-1], shifts, text, layers - 1)
         for block in self.down_blocks:
             skips += block(skips[-1], shifts, text)
+        return skips
+
+    def deep(self, skips: list[Tensor], shifts: Shifts, text: Reading, layers: int) -> Float[Tensor, "b d h w"]:
+        """The middle and the way up, except for its last `layers` residual blocks. Takes what it reads off `skips`."""
+        *coarse, finest = self.up_blocks
         x = self.mid_block(skips[-1], shifts, text)
-        for block in self.up_blocks:
+        for block in coarse:
             x = block(x, [skips.pop() for _ in range(self.spec.layers + 1)], shifts, text)
+        return finest(x, [skips.pop() for _ in range(self.spec.layers + 1 - layers)], shifts, text)
+
+    def ascend(
+        self, x: Float[Tensor, "b d h w"], skips: Sequence[Tensor], shifts: Shifts, text: Reading
+    ) -> Float[Tensor, "b o h w"]:
+        """The rest of the way up: as many residual blocks as there are skips."""
+        finest = self.up_blocks[-1]
+        x = finest(x, skips[::-1], shifts, text, self.spec.layers + 1 - len(skips))
         return self.conv_out(silu(self.conv_norm_out(x)))
 
     def shifts(self, time: Float[Tensor, " b"], added: Added | None = None) -> Shifts:

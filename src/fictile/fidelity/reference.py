@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fictile.denoiser import EXACT
 from fictile.engine import REFERENCE, Runtime, choose_runtime
 from fictile.fidelity.metrics import psnr
 from fictile.loading import load
@@ -37,12 +38,13 @@ def reference_runtime() -> Runtime:
 def distance_to_reference(
     path: str | Path, *, model: str | Path | None = None, init: str | Path | Picture | None = None
 ) -> Distance:
-    """Make the picture again in the reference mode, alone, and compare; `model` and `init` are those it was made with.
+    """Make the picture again in the reference mode, alone and with nothing left out, and compare; `model` and `init` are
+    those it was made with.
 
     Raises RequestError when the file carries no recipe, or the recipe needs another model or another init picture.
     """
     recipe = Recipe.read(path)
-    alone = replace(recipe, index=0, count=1)
+    alone = replace(recipe, index=0, count=1, speed=EXACT)
     reference = load(model, runtime=reference_runtime()).replay(alone, init=init)
     made, wanted = load_picture(path).pixels, ((reference.pixels.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
     return Distance(recipe=recipe, largest=(made - wanted).abs().max().item() * 127.5, psnr=psnr(made, wanted))

@@ -1,13 +1,15 @@
 """Pictures to latents and back, with one autoencoder on one machine."""
 
 import logging
+from dataclasses import replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, tiling
-from fictile.engine import Runtime, free_memory, precision_name
+from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, Ready, tiling
+from fictile.engine import OPENVINO, Job, Runtime, free_memory, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent, LatentSpace
 from fictile.picture import Picture, crop, pad_to_multiple
@@ -29,7 +31,8 @@ class AutoencoderCodec:
 
     def __init__(self, autoencoder: AnyAutoencoder, runtime: Runtime, *, memory: PrecisionMemory | None = None) -> None:
         self.runtime = runtime
-        self._ladder = PrecisionLadder(autoencoder, runtime.device)
+        ready = partial(_ready, runtime) if runtime.backend == OPENVINO else None
+        self._ladder = PrecisionLadder(autoencoder, runtime.device, ready)
         self._memory = memory
         self._told: set[str] = set()
         self._ladder.at(self.dtype)  # now, not at the first picture
@@ -134,6 +137,12 @@ class AutoencoderCodec:
         if self._memory:
             self._memory.remember(self.content_hash, used)
         return (f"{done} in {precision_name(used)}, because {precision_name(asked)} overflowed",)
+
+
+def _ready(runtime: Runtime, dtype: torch.dtype) -> Ready:
+    """What makes an autoencoder's graphs ready, in this precision."""
+    backend = replace(runtime, dtype=dtype).runner()
+    return lambda network, example: backend.ready(Job(network=network, example=[(example, (0, 2, 3))]))
 
 
 def check_tiling(name: str) -> None:

@@ -77,7 +77,7 @@ class Recipe:
     precision: str
     decode_precision: str
     device: str
-    backend: str = EAGER  # who ran the denoiser; older recipes do not say
+    backend: str = EAGER  # who ran the networks; older recipes do not say
     tiling: str = "auto"  # whether it was decoded in bands of rows: "on" or "off"; older recipes do not say
     threads: int
     notes: tuple[str, ...] = ()  # what the run had to do otherwise than asked

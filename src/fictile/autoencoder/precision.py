@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.autoencoder.autoencoder import AnyAutoencoder, Posterior
+from fictile.autoencoder.graph import Graphs, Ready
+from fictile.autoencoder.kl import KL
 from fictile.errors import FictileError
 from fictile.files import cache_folder, written_whole
 from fictile.latent import Latent
@@ -27,11 +29,14 @@ T = TypeVar("T")
 class PrecisionLadder:
     """One autoencoder on one device, in every precision that its runs turn out to need.
 
-    A precision's copy of the network is made when it is first needed, and kept.
+    A precision's copy of the network is made when it is first needed, and kept. With `ready`, a compiler of graphs in
+    each precision, that runs a KL network in its place wherever it is not in bands.
     """
 
-    def __init__(self, autoencoder: AnyAutoencoder, device: torch.device) -> None:
-        self._exact, self._device = autoencoder, device
+    def __init__(
+        self, autoencoder: AnyAutoencoder, device: torch.device, ready: Callable[[torch.dtype], Ready] | None = None
+    ) -> None:
+        self._exact, self._device, self._ready = autoencoder, device, ready
         self._copies: dict[torch.dtype, AnyAutoencoder] = {}
         self.spec = autoencoder.spec
         self.space = autoencoder.space
@@ -41,6 +46,9 @@ class PrecisionLadder:
         """The autoencoder in this precision; its answers may overflow."""
         if dtype not in self._copies:
             self._copies[dtype] = self._exact.placed(self._device, dtype)
+            if self._ready and isinstance(self._exact.network, KL):
+                whole = self._exact.placed(torch.device("cpu"), torch.float32).network
+                self._copies[dtype].graphs = Graphs(cast(KL, whole), self._ready(dtype))
         return self._copies[dtype]
 
     def encode(

@@ -46,7 +46,7 @@ class OpenVINO:
         core = openvino.Core()
         try:
             compiled = core.compile_model(self._graph(core, job), self._device, self._settings)
-        except RuntimeError as error:
+        except Exception as error:  # those of its frontend have no base but this
             raise FictileError(
                 f"OpenVINO cannot run this network ({_first_line(error)}); choose the eager back end."
             ) from error

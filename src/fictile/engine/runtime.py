@@ -27,7 +27,7 @@ class Runtime:
     dtype: torch.dtype  # of the text transformer and the denoiser
     decode_dtype: torch.dtype  # of the autoencoder
     threads: int  # of torch on the CPU; the last bits of a result depend on it
-    backend: str = EAGER  # who runs the denoiser, by name: one of `BACKENDS`
+    backend: str = EAGER  # who runs the networks, by name: one of `BACKENDS`
 
     @property
     def precision(self) -> str:

@@ -38,8 +38,9 @@ def reference_runtime() -> Runtime:
 def distance_to_reference(
     path: str | Path, *, model: str | Path | None = None, init: str | Path | Picture | None = None
 ) -> Distance:
-    """Make the picture again in the reference mode, alone and with nothing left out, and compare; `model` and `init` are
-    those it was made with.
+    """Make the picture again in the reference mode, alone and with nothing left out, and compare.
+
+    `model` and `init` are those it was made with.
 
     Raises RequestError when the file carries no recipe, or the recipe needs another model or another init picture.
     """

@@ -23,16 +23,24 @@ GIB = 2**30
 
 
 class AutoencoderCodec:
-    """An autoencoder placed where it runs. It is a copy, in the precision of the runtime.
+    """An autoencoder placed where it runs. It is a copy, in the precision of the runtime; with `own`, it is the given
+    one, moved there, and copies are made for other precisions alone.
 
     One that overflows in it runs again in a wider one; with a `memory`, the next picture begins there, and so does the
     next codec with this autoencoder.
     """
 
-    def __init__(self, autoencoder: AnyAutoencoder, runtime: Runtime, *, memory: PrecisionMemory | None = None) -> None:
+    def __init__(
+        self,
+        autoencoder: AnyAutoencoder,
+        runtime: Runtime,
+        *,
+        memory: PrecisionMemory | None = None,
+        own: bool = False,
+    ) -> None:
         self.runtime = runtime
         ready = partial(_ready, runtime) if runtime.backend == OPENVINO else None
-        self._ladder = PrecisionLadder(autoencoder, runtime.device, ready)
+        self._ladder = PrecisionLadder(autoencoder, runtime.device, own=own, ready=ready)
         self._memory = memory
         self._told: set[str] = set()
         self._ladder.at(self.dtype)  # now, not at the first picture

@@ -23,7 +23,7 @@ from fictile.denoiser import (
     speed_of,
     through,
 )
-from fictile.engine import EAGER, REFERENCE, Job, Runtime
+from fictile.engine import EAGER, OPENVINO, Job, Runtime
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
 from fictile.recipe import PICTURE_GUIDANCE, Recipe
@@ -43,6 +43,7 @@ from fictile.schedule import Level
 from fictile.text import TextConditioner
 
 PROMPTS = 16  # whose features are kept between pictures; those of SDXL take 1.2 MiB
+REFINES = 0.3  # how much of a picture a refiner changes, unless told (as diffusers' image-to-image for SDXL)
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -56,13 +57,17 @@ class Start:
 
 
 class Diffusion:
-    """A text encoder and a denoiser that belong together, placed where they run: copies, in the runtime's precision."""
+    """A text encoder and a denoiser that belong together, placed where they run: copies, in the runtime's precision;
+    with `own`, the networks themselves, moved there.
+    """
 
-    def __init__(self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime) -> None:
+    def __init__(
+        self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime, *, own: bool = False
+    ) -> None:
         self.name = name
         self.runtime = runtime
-        self.text = text.placed(lambda network: _placed(network, runtime))
-        self.denoiser = _placed_denoiser(denoiser, runtime)
+        self.text = text.placed(lambda network: _placed(network, runtime, own=own))
+        self.denoiser = _placed_denoiser(denoiser, runtime, own=own)
         self._features = lru_cache(PROMPTS)(self.text.condition)
 
     @property
@@ -95,6 +100,11 @@ class Diffusion:
             raise RequestError(f"Strength {recipe.strength} is out of range: give a number from 0 to 1.")
         if self.denoiser.sight == "picture" and not given:
             raise RequestError(f"{self.name} changes pictures and draws none from words alone; give it one to edit.")
+        if self.denoiser.refines and (not given or recipe.strength == 1):
+            raise RequestError(
+                f"{self.name} is a refiner: it finishes pictures and draws none from noise alone; give it one to start "
+                f"from, at a strength below 1, such as {REFINES}."
+            )
         StepNoise((), (recipe.seed, recipe.seed + recipe.count - 1))
         self._check_size(recipe.size, given)
 
@@ -201,19 +211,21 @@ def _guidance(recipe: Recipe) -> Guidance:
     return Guidance(scale=recipe.guidance, rescale=recipe.guidance_rescale, interval=recipe.guidance_interval)
 
 
-def _placed(network: Network, runtime: Runtime) -> Network:
-    """A copy of the network, ready to run and nothing else."""
-    placed = copy.deepcopy(network).requires_grad_(False).eval().to(runtime.device, runtime.dtype)
+def _placed(network: Network, runtime: Runtime, *, own: bool) -> Network:
+    """A copy of the network, or with `own` the network itself, ready to run and nothing else."""
+    placed = network if own else copy.deepcopy(network)
+    placed = placed.requires_grad_(False).eval().to(runtime.device, runtime.dtype)
     return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
 
 
-def _placed_denoiser(denoiser: Denoiser, runtime: Runtime) -> Denoiser:
-    """A copy of the denoiser; where another back end runs its network, it still embeds the times and reads the text."""
-    placed = replace(denoiser, network=_placed(denoiser.network, runtime))
-    if runtime.backend in {EAGER, REFERENCE}:
-        return placed
-    graph = UNetGraph(_placed(denoiser.network, replace(runtime, device=torch.device("cpu"), dtype=torch.float32)))
-    return replace(placed, step=through(runtime.runner().ready(Job(network=graph, example=graph.example()))))
+def _placed_denoiser(denoiser: Denoiser, runtime: Runtime, *, own: bool) -> Denoiser:
+    """The denoiser where it runs; if by OpenVINO, its network still embeds the times and reads the text."""
+    step = None
+    if runtime.backend == OPENVINO:
+        exact = replace(runtime, device=torch.device("cpu"), dtype=torch.float32)
+        graph = UNetGraph(_placed(denoiser.network, exact, own=False))
+        step = through(runtime.runner().ready(Job(network=graph, example=graph.example())))
+    return replace(denoiser, network=_placed(denoiser.network, runtime, own=own), step=step)
 
 
 def _by(size: Sequence[int]) -> str:

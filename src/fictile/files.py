@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
+from shutil import rmtree
 
 from safetensors import SafetensorError
 
@@ -64,3 +65,23 @@ def written_whole(path: str | PathLike[str]) -> Generator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_made_whole(path: str | PathLike[str]) -> Generator[Path]:
+    """A folder under a temporary name beside `path` to write into; it takes the real name when the block ends well.
+
+    Raises RequestError when something else than an empty folder is there already, or the place cannot be written to.
+    Whatever happens, no half folder remains.
+    """
+    target = Path(path)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise RequestError(f"{target} is there already and not an empty folder; choose another name.")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield made_folder(draft)
+        if target.exists():
+            target.rmdir()
+        draft.replace(target)
+    finally:
+        rmtree(draft, ignore_errors=True)

@@ -29,6 +29,7 @@ def load(
     An autoencoder `vae`, of any kind that `checkpoint.open_autoencoder` opens, takes the place of the model's own; one
     of another space only with `force`. `Model.vae_origin` says which one it is, and why.
 
+    Memory holds the model once, in the precision that it runs in, and beside it one tensor as it lies in the file.
     Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
 
     Raises RequestError for what is no whole model, or when the device or precision is not to be had, SpaceMismatch for
@@ -37,7 +38,8 @@ def load(
     memory = PrecisionMemory() if runtime is None else None
     runtime = runtime or choose_runtime(device, precision, backend)
     with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
-        return Model(open_parts(path or packaged, vae, force=force), runtime, memory=memory)
+        parts = open_parts(path or packaged, vae, force=force, dtype=runtime.dtype)
+    return Model(parts, runtime, memory=memory, own=True)
 
 
 def load_codec(vae: str | Path, *, device: str = "auto", precision: str = "auto") -> AutoencoderCodec:

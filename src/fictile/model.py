@@ -13,7 +13,7 @@ from fictile.autoencoder import COMFY_SUFFIX, AnyAutoencoder, PrecisionMemory, r
 from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec
 from fictile.denoiser import EXACT, Denoiser, Guidance
-from fictile.diffusion import Diffusion
+from fictile.diffusion import REFINES, Diffusion
 from fictile.drawing import Drawing
 from fictile.editing import input_hash, past
 from fictile.engine import Runtime, choose_runtime, precision_name
@@ -36,18 +36,26 @@ from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
 from fictile.text import Prompt, TextConditioner
 
 DECODES = ("vae_hash", "vae_origin", "vae_forced", "decode_precision")  # the fields of a recipe that say what decodes
-STRENGTH = 0.75  # of an edit without a mask
+STRENGTH = 0.75  # how much of a picture as a whole may change, unless told
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
 
 
 class Model:
     """An autoencoder, a text encoder and a denoiser that belong together, placed where they run.
 
-    The networks are copies of those in `parts`, in the precision of the runtime. With a `memory`, an autoencoder that
-    overflowed in it begins the next time in the wider one that it needed.
+    The networks are copies of those in `parts`, in the precision of the runtime. With `own` the parts are given away:
+    their networks are moved there tensor by tensor, and so held once; nobody else may use them any more. With a
+    `memory`, an autoencoder that overflowed in a precision begins the next time in the wider one that it needed.
     """
 
-    def __init__(self, parts: Parts, runtime: Runtime | None = None, *, memory: PrecisionMemory | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        runtime: Runtime | None = None,
+        *,
+        memory: PrecisionMemory | None = None,
+        own: bool = False,
+    ) -> None:
         runtime = runtime or choose_runtime()
         self.name = parts.name
         self.defaults = parts.defaults
@@ -55,8 +63,8 @@ class Model:
         self.vae_origin = parts.vae_origin  # which autoencoder it has and why, for people
         self.vae_forced = parts.vae_forced
         self.runtime = runtime
-        self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory)
-        diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime)
+        self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory, own=own)
+        diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime, own=own)
         self._drawing = Drawing(self.codec, diffusion, parts.defaults.size)
 
     @property
@@ -84,6 +92,12 @@ class Model:
         """Heights and widths of pictures are multiples of this."""
         return self._drawing.diffusion.multiple
 
+    def usual_strength(self, *, masked: bool = False) -> float:
+        """How much of a picture may change where nobody says; `masked` if that is but a part of it, or beyond it."""
+        if self.denoiser.refines:
+            return REFINES
+        return 1.0 if masked or self.denoiser.sight == "picture" else STRENGTH
+
     def generate(
         self,
         prompt: str,
@@ -97,7 +111,7 @@ class Model:
         size: tuple[int, int] | None = None,
         count: int = 1,
         init: Init | None = None,
-        strength: float = 1.0,
+        strength: float | None = None,
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
@@ -117,7 +131,7 @@ class Model:
             size: height and width, multiples of `multiple`. With something to start from, its own.
             init: a picture, or a latent (such as a mix), to start from instead of noise alone.
             strength: how much of it may change: at 0 it only takes the trip through the latent space, at 1 it leaves
-                nothing but its size; without one it means nothing.
+                nothing but its size; if None, `usual_strength`. Without one it means nothing.
             weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
             clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
                 last, in A1111's counting.
@@ -142,7 +156,7 @@ class Model:
             schedule=schedule,
             count=count,
             size=size or (self.defaults.size if given is None else init_size(given)),
-            strength=1.0 if given is None else strength,
+            strength=1.0 if given is None else self.usual_strength() if strength is None else strength,
             init=None if given is None else init_hash(given),
             weighting=weighting,
             clip_skip=clip_skip,
@@ -189,7 +203,7 @@ class Model:
             mask: what may change: a picture file (white may, black may not) or a `Mask`; None is all of the picture.
                 Greys are strengths, and do not make the edit transparent (differential diffusion, arXiv 2306.00950).
             strength: 0 (the picture's trip through the latent space) to 1 (from pure noise). If None, 1 with a mask,
-                and for models that see a picture, else 0.75.
+                and for models that see a picture, else 0.75; 0.3 for a refiner.
             feather: pixels around the mask over which the edit fades into the picture.
             outpaint: pixels by which the canvas grows at left, top, right and bottom; they may change entirely.
             only_masked: show the model only the mask and its surroundings, scaled to the size it was made for.
@@ -208,8 +222,7 @@ class Model:
         if mask is not None:
             mask.check((source.height, source.width))
         if strength is None:
-            everything = mask is None and not any(outpaint) and self.denoiser.sight != "picture"
-            strength = STRENGTH if everything else 1.0
+            strength = self.usual_strength(masked=mask is not None or any(outpaint))
         recipe = self._recipe(
             prompt=prompt,
             negative=negative,

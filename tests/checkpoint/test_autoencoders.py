@@ -3,25 +3,22 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.autoencoder.twins import diffusers_twin, picture, random_network
+from tests.autoencoder.twins import picture, random_network
 from tests.checkpoint.headers import shapes, weights
+from tests.checkpoint.small_autoencoders import SMALL
 from tests.tiny_model import tiny_autoencoder, tiny_folder
 from torch import Tensor
 
 from fictile.autoencoder import (
     KNOWN,
     WAN21,
-    DCSpec,
     KLSpec,
     Normalisation,
     NormalisedAutoencoder,
-    TinySpec,
-    WanSpec,
     published,
 )
 from fictile.checkpoint import inspect_file, open_autoencoder, read_autoencoder, save_autoencoder
@@ -31,30 +28,11 @@ from fictile.checkpoint.keys import nested_kl, plain
 from fictile.checkpoint.released import released_in
 from fictile.errors import RequestError
 
-SPECS: dict[str, tuple[Any, dict[str, Any]]] = {  # and which class of diffusers
-    "kl": (KLSpec(widths=(8, 16), layers=1, groups=4), {}),
-    "flux2": (KLSpec(widths=(8, 16), layers=1, groups=4, channels=8, decoder_widths=(8, 8)), {"flux2": True}),
-    "dc": (
-        DCSpec(channels=4, widths=(8, 16, 32), encoder_layers=(1, 1, 2), decoder_layers=(1, 1, 1), residual_levels=2,
-               head_width=8),
-        {},
-    ),
-    "dc, folded": (
-        DCSpec(channels=8, widths=(8, 16, 32), encoder_layers=(0, 1, 2), decoder_layers=(0, 1, 1), residual_levels=2,
-               head_width=8, kernels=(), fold=True, batch_norm=True),
-        {},
-    ),
-    "wan": (WanSpec(channels=16, widths=(8, 16, 32, 32), layers=1), {}),
-    "qwen-image": (WanSpec(channels=16, widths=(8, 16, 32, 32), layers=1), {"qwen": True}),
-    "tiny": (TinySpec(channels=4, width=8, decoder_widths=(8,) * 4), {}),
-}  # fmt: skip
 
-
-@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("kind", SMALL)
 def test_a_folder_of_each_class_is_opened(tmp_path: Path, kind: str) -> None:
-    spec, which = SPECS[kind]
-    network = random_network(spec)
-    diffusers_twin(network, **which).save_pretrained(tmp_path / "vae")
+    spec, network = SMALL[kind].spec, SMALL[kind].network()
+    SMALL[kind].twin().save_pretrained(tmp_path / "vae")
     opened = open_autoencoder(tmp_path / "vae")
     assert opened.parts["vae"].spec == spec
     assert (opened.identity.kind, opened.identity.problems, opened.space) == ("autoencoder", (), None)
@@ -70,13 +48,13 @@ def test_a_folder_of_each_class_is_opened(tmp_path: Path, kind: str) -> None:
         torch.testing.assert_close(built.normalisation.scale, WAN21.normalisation.scale)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in SPECS if kind != "qwen-image"])
+@pytest.mark.parametrize("kind", SMALL)
 def test_what_is_written_of_a_spec_reads_as_that_spec(tmp_path: Path, kind: str) -> None:
-    spec, which = SPECS[kind]
-    config = autoencoder_config(spec, None, **which)
-    save_file(random_network(spec).state_dict(), tmp_path / "diffusion_pytorch_model.safetensors")
+    spec = SMALL[kind].spec
+    config = autoencoder_config(SMALL[kind].kind.__name__, spec, None)
+    save_file(SMALL[kind].network().state_dict(), tmp_path / "diffusion_pytorch_model.safetensors")
     assert autoencoder_part(tmp_path, config).spec == spec
-    theirs = diffusers_twin(random_network(spec), **which, weights=False).config
+    theirs = SMALL[kind].twin(weights=False).config
     for name, value in config.items():
         if name in theirs and name not in (
             "latents_mean",
@@ -90,7 +68,7 @@ def test_what_is_written_of_a_spec_reads_as_that_spec(tmp_path: Path, kind: str)
 
 def test_a_kl_configuration_from_before_the_scale_has_diffusers_default(tmp_path: Path) -> None:
     """As that of Stable Diffusion 1.5's own folder, whose latents would otherwise be five times too large."""
-    twin = diffusers_twin(random_network(SPECS["kl"][0]))
+    twin = SMALL["sd1"].twin()
     twin.save_pretrained(tmp_path)
     config = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(config.replace('"scaling_factor"', '"scaling_factor_of_another_age"'))
@@ -102,7 +80,7 @@ def test_the_file_the_model_and_the_folder_of_a_model_of_ours_are_opened(tmp_pat
     for place in (tmp_path / "vae.safetensors", tiny_folder(tmp_path / "model")):
         opened = open_autoencoder(place)
         assert (opened.told, read_autoencoder(opened).name) == ("metadata", "tiny")
-    ours = NormalisedAutoencoder(random_network(SPECS["tiny"][0]), Normalisation.identity(4), "small")
+    ours = NormalisedAutoencoder(SMALL["tiny"].network(), Normalisation.identity(4), "small")
     save_autoencoder(ours, tmp_path / "small.safetensors")
     assert read_autoencoder(open_autoencoder(tmp_path / "small.safetensors")).space == ours.space
 

@@ -1,5 +1,6 @@
 """Checkpoints become networks that compute what diffusers' and transformers' own do."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float
 from safetensors.torch import load_file, save_file
-from tests.checkpoint.pipelines import VOCABULARY, Shape, write_pipeline
+from tests.checkpoint.pipelines import VOCABULARY, Shape, vae, write_pipeline
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
@@ -169,3 +170,24 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 def unet(loaded: LoadedCheckpoint) -> UNet:
     assert loaded.unet
     return loaded.unet
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "scheduler", "title"),
+    [
+        ("PixArtAlphaPipeline", {"beta_schedule": "linear", "prediction_type": "epsilon"}, "PixArt"),
+        ("WanPipeline", {"beta_schedule": "linear", "prediction_type": "flow_prediction"}, "Wan"),
+    ],
+)
+def test_a_folder_of_another_family_is_named_whatever_its_noise(
+    tmp_path: Path, pipeline: str, scheduler: dict[str, str], title: str
+) -> None:
+    """Its noise concerns its denoiser, which is not built here; its autoencoder is used."""
+    vae("sd1").save_pretrained(tmp_path / "vae")
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
+    index = {"_class_name": pipeline, "vae": ["diffusers", "AutoencoderKL"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    opened = open_checkpoint(tmp_path)
+    assert title in opened.identity.title
+    assert set(opened.parts) == {"vae"}

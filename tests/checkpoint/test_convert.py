@@ -241,8 +241,10 @@ def test_the_title_of_a_single_file(small: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_converted_is_refused(small: Path, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="only whole models of Stable Diffusion 1, 2 and XL can be converted"):
-        convert(open_checkpoint(small / "vae"), tmp_path / "vae.safetensors")
+    with pytest.raises(RequestError, match="only whole models of Stable Diffusion 1, 2 and XL and autoencoders can be"):
+        convert(open_checkpoint(small / "text_encoder"), tmp_path / "text.safetensors")
+    with pytest.raises(RequestError, match="diffusers' names are for an autoencoder alone"):
+        convert(open_checkpoint(small), tmp_path / "model.safetensors", names="diffusers")
     with pytest.raises(RequestError, match="of a kind that Fictile does not write"):
         convert(open_checkpoint(small), tmp_path / "model.ckpt")
     with pytest.raises(RequestError, match="is there already and not an empty folder"):

@@ -145,7 +145,7 @@ def rewrite(folder: Path, **changes: Any) -> None:
 
 
 def test_what_diffusers_does_not_have_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"folds its pixels by 2 \(stem\), and diffusers has no such autoencoder"):
+    with pytest.raises(RequestError, match=r"folds its pixels by 2 \(stem\), and diffusers has no such AutoencoderKL"):
         export_diffusers_autoencoder(tiny_autoencoder(stem=2), tmp_path / "vae")
     spec = UNetSpec(widths=(8,), layers=1, depth=(1,), mid_depth=2, heads=(1,), groups=4, context_width=12)
     with pytest.raises(RequestError, match="2 transformer blocks in the middle and 1 in the deepest level"):

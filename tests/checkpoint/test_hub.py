@@ -79,6 +79,21 @@ def test_a_whole_pipeline_in_the_cache_is_taken_from_it(hub: Path) -> None:
     assert resolve("hub:someone/model") == snapshot
 
 
+def test_the_one_file_in_the_cache_is_the_model_and_nobody_is_asked(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the network is allowed: only the cache was looked at, or the sockets would have ended the test."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    snapshot = cached(hub, "someone/model", **{"v1.safetensors": "weights", "README.md": "words"})
+    assert resolve("hub:someone/model") == snapshot / "v1.safetensors"
+
+
+@pytest.mark.parametrize("more", ["v2.ckpt", "unet/config.json", "model_index.json"])
+def test_one_file_among_others_in_the_cache_is_not_taken_for_the_model(hub: Path, more: str) -> None:
+    cached(hub, "someone/model", **{"v1.safetensors": "weights", more: PIPELINE.get(more, "others")})
+    with pytest.raises(RequestError, match="is not in the cache"):
+        resolve("hub:someone/model")
+
+
 @pytest.mark.parametrize(
     "lost", ["unet/diffusion_pytorch_model.fp16.safetensors", "scheduler/scheduler_config.json", "model_index.json"]
 )

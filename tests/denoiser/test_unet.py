@@ -26,10 +26,23 @@ SDXL_SHAPED = UNetSpec(
     added_time_width=6,
     added_width=20 + 6 * 6,
 )
+REFINER_SHAPED = replace(
+    SDXL_SHAPED, widths=(16, 32, 64, 64), depth=(0, 1, 1, 0), mid_depth=1, heads=(2, 4, 8, 8), added_width=20 + 5 * 6
+)
+SSD_SHAPED = replace(SDXL_SHAPED, depth=(0, 1, 2), mid_depth=0, up_depth=((), (2, 1, 1), (1, 1, 3)))
+VEGA_SHAPED = replace(SDXL_SHAPED, depth=(0, 1, 2), mid_depth=0)
 SHAPES = pytest.mark.parametrize(
     "spec",
-    [SD1_SHAPED, SD2_SHAPED, SDXL_SHAPED, replace(SD1_SHAPED, in_channels=9)],
-    ids=["sd1", "sd2", "sdxl", "inpainting"],
+    [
+        SD1_SHAPED,
+        SD2_SHAPED,
+        SDXL_SHAPED,
+        replace(SD1_SHAPED, in_channels=9),
+        REFINER_SHAPED,
+        SSD_SHAPED,
+        VEGA_SHAPED,
+    ],
+    ids=["sd1", "sd2", "sdxl", "inpainting", "refiner", "ssd-1b", "vega"],
 )
 
 
@@ -43,12 +56,16 @@ def twin(spec: UNetSpec) -> Any:
         "layers_per_block": spec.layers,
         "down_block_types": ["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in attended],
         "up_block_types": ["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attended)],
-        "transformer_layers_per_block": [*(max(d, 1) for d in spec.depth[:-1]), spec.mid_depth],
+        "transformer_layers_per_block": [*(max(d, 1) for d in spec.depth[:-1]), spec.mid_depth or spec.depth[-1]],
         "attention_head_dim": spec.heads,
         "cross_attention_dim": spec.context_width,
         "use_linear_projection": spec.linear_projection,
         "norm_num_groups": spec.groups,
     }
+    if not spec.mid_depth:
+        config["mid_block_type"] = "UNetMidBlock2D"
+    if spec.up_depth is not None:
+        config["reverse_transformer_layers_per_block"] = [list(level) or 1 for level in reversed(spec.up_depth)]
     if spec.added_width is not None:
         config["addition_embed_type"] = "text_time"
         config["addition_time_embed_dim"] = spec.added_time_width
@@ -56,12 +73,18 @@ def twin(spec: UNetSpec) -> Any:
     return UNet2DConditionModel(**config).eval()
 
 
-def inputs(spec: UNetSpec, height: int = 16, width: int = 24) -> tuple[Tensor, Tensor, Tensor, Added | None]:
-    x = torch.randn(3, spec.in_channels, height, width)
-    time, context = torch.tensor([0.0, 500.25, 999.0]), torch.randn(3, 7, spec.context_width)
-    if spec.added_width is None:
+def inputs(
+    spec: UNetSpec, height: int = 16, width: int = 24, count: int = 3
+) -> tuple[Tensor, Tensor, Tensor, Added | None]:
+    dice = torch.Generator().manual_seed(5)
+    x = torch.randn(count, spec.in_channels, height, width, generator=dice)
+    time = torch.tensor([500.25, 0.0, 999.0])[:count]
+    context = torch.randn(count, 7, spec.context_width, generator=dice)
+    if spec.added_width is None or spec.added_time_width is None:
         return x, time, context, None
-    return x, time, context, Added(pooled=torch.randn(3, 20), sizes=torch.randint(0, 1024, (3, 6)).float())
+    # Where the text ends and the sizes begin does not matter to the network: the refiner's five are six here.
+    pooled = torch.randn(count, spec.added_width - 6 * spec.added_time_width, generator=dice)
+    return x, time, context, Added(pooled=pooled, sizes=1024 * torch.rand(count, 6, generator=dice))
 
 
 @SHAPES

@@ -9,11 +9,11 @@ from tools.matching.independent import INVOKEAI
 from tools.matching.variants import Linear, rotation
 
 from fictile.autoencoder import FLUX1, SD1, SD3, SDXL, KLSpec, Known
+from fictile.checkpoint.released_files import RELEASED
 from fictile.latent import SPACES
 from fictile.matching import THRESHOLD, VaeSubject, decide_space
-from fictile.matching.colours import agreement, observe
+from fictile.matching.colours import Agreement, agreement, observe
 from fictile.matching.references import reference
-from fictile.matching.released import RELEASED
 
 
 def made_up(known: Known, *, turned: int | None = None, factor: float = 1.0, swapped: bool = False) -> VaeSubject:
@@ -59,6 +59,13 @@ def test_two_swapped_channels_that_look_alike_are_not_called_the_space() -> None
     assert found.swap > 0.02
     assert found.confidence <= 0.5
     assert decide_space(vae).space is None
+
+
+def test_latents_that_no_linear_map_reads_say_nothing_for_or_against() -> None:
+    """Neither by their colours nor by their size, which is measured by these colours."""
+    seen = Agreement(channels=4, colours=0.1, response=0.2, swap=0.0, scale=9.0, readable=0.3)
+    assert (seen.mute, seen.shape, seen.size, seen.confidence) == (True, 0.5, 0.5, 0.5)
+    assert replace(seen, readable=0.9).confidence < 0.01
 
 
 def test_a_hash_of_a_released_file_decides_before_anything_is_computed() -> None:

@@ -5,30 +5,36 @@ from functools import cache
 
 import pytest
 import torch
+from tests.matching.test_decide import made_up
 from tests.tiny_model import tiny_parts
 from tools.matching.matrix import linear, mark, packaged
 from tools.matching.variants import fine_tuned, mixed_kl, permutation, rotation, scaling
 
-from fictile.autoencoder import as_kl
+from fictile.autoencoder import FLUX1, KL, as_kl
 from fictile.latent import SPACES
 from fictile.matching import DenoiserSubject, VaeSubject, Verdict, match
 from fictile.matching.judge import REFERENCES
 
 
 @cache
-def emoji() -> tuple[DenoiserSubject, VaeSubject]:
-    """The packaged model, and its autoencoder without a word of what it is."""
+def emoji() -> tuple[DenoiserSubject, VaeSubject, KL]:
+    """The packaged model, its autoencoder without a word of what it is, and the network of that."""
     parts = packaged()
     network = as_kl(parts.autoencoder).network
-    return DenoiserSubject.of(parts), VaeSubject(
-        name="vae", network=network, normalisation=parts.autoencoder.normalisation
-    )
+    vae = VaeSubject(name="vae", network=network, normalisation=parts.autoencoder.normalisation)
+    return DenoiserSubject.of(parts), vae, network
 
 
-def against_emoji(network: torch.nn.Module) -> Verdict:
-    """By the denoiser alone, as if the model had come without an autoencoder."""
-    model, own = emoji()
-    return match(replace(model, autoencoder=None), replace(own, network=network))
+def by_its_denoiser(matrix: torch.Tensor) -> Verdict:
+    """As if the model had come without an autoencoder: its own one, with its latents mixed, is judged."""
+    model, own, network = emoji()
+    return match(replace(model, autoencoder=None), replace(own, network=mixed_kl(network, matrix)))
+
+
+def by_its_autoencoder(matrix: torch.Tensor) -> Verdict:
+    """As if nobody could ask the denoiser."""
+    model, own, network = emoji()
+    return match(replace(model, denoiser=None), replace(own, network=mixed_kl(network, matrix)))
 
 
 def test_made_up_autoencoders_against_published_spaces() -> None:
@@ -44,13 +50,11 @@ def test_made_up_autoencoders_against_published_spaces() -> None:
 
 
 def test_the_packaged_model_knows_its_own_autoencoder_whatever_its_decoder() -> None:
-    model, own = emoji()
-    assert isinstance(own.network, type(mixed_kl(own.network, torch.eye(16))))  # pyright: ignore[reportArgumentType]
-    for network in (own.network, fine_tuned(as_kl(packaged().autoencoder).network, 0.1, 0)):
-        verdict = match(model, replace(own, network=network))
-        assert verdict.kind == "belongs"
-        assert verdict.vae_space == model.space
-        assert {evidence.source for evidence in verdict.evidence} == {"latents", "denoiser"}
+    model, own, network = emoji()
+    verdict = match(model, replace(own, network=fine_tuned(network, 0.1, 0)))
+    assert verdict.kind == "belongs"
+    assert verdict.vae_space == model.space
+    assert {evidence.source for evidence in verdict.evidence} == {"latents", "denoiser"}
 
 
 @pytest.mark.parametrize(
@@ -58,19 +62,17 @@ def test_the_packaged_model_knows_its_own_autoencoder_whatever_its_decoder() -> 
     [rotation(16, 0), permutation(16, 0), scaling(16, 2.0), scaling(16, 0.6)],
     ids=["rotated", "permuted", "larger", "smaller"],
 )
-def test_and_refuses_another_space_of_the_same_shape(matrix: torch.Tensor) -> None:
-    model, own = emoji()
-    verdict = match(model, replace(own, network=mixed_kl(as_kl(packaged().autoencoder).network, matrix)))
-    assert verdict.kind == "foreign"
+def test_its_autoencoder_alone_refuses_another_space_of_the_same_shape(matrix: torch.Tensor) -> None:
+    verdict = by_its_autoencoder(matrix)
+    assert (verdict.kind, [evidence.source for evidence in verdict.evidence]) == ("foreign", ["latents"])
     assert "give an autoencoder of emoji-5768f860" in verdict.sentence()
 
 
 def test_its_denoiser_alone_can_tell() -> None:
-    network = as_kl(packaged().autoencoder).network
-    assert against_emoji(network).kind == "belongs"
     two = torch.eye(16)[[0, 9, 2, 3, 4, 5, 6, 7, 8, 1, *range(10, 16)]]
+    assert by_its_denoiser(torch.eye(16)).kind == "belongs"
     for matrix in (rotation(16, 1), two, scaling(16, 1.5)):
-        assert against_emoji(mixed_kl(network, matrix)).kind == "foreign"
+        assert by_its_denoiser(matrix).kind == "foreign"
 
 
 def test_a_denoiser_that_was_not_measured_informs_and_decides_nothing() -> None:
@@ -85,6 +87,11 @@ def test_a_denoiser_that_was_not_measured_informs_and_decides_nothing() -> None:
     assert "has not been measured" in evidence.says
 
 
+def test_spaces_that_colours_deny_are_no_candidates() -> None:
+    verdict = match(DenoiserSubject(name="model", space=SPACES["flux1"]), made_up(FLUX1))
+    assert (verdict.kind, verdict.candidates) == ("cannot tell", ("flux1",))
+
+
 def test_another_shape_is_foreign_at_once() -> None:
     model = DenoiserSubject(name="model", space=SPACES["sd1"])
     verdict = match(model, emoji()[1])
@@ -93,8 +100,8 @@ def test_another_shape_is_foreign_at_once() -> None:
 
 
 def test_a_false_name_is_not_believed() -> None:
-    model, own = emoji()
-    network = mixed_kl(as_kl(packaged().autoencoder).network, rotation(16, 2))
-    verdict = match(model, replace(own, network=network, space=model.space, told="metadata"))
+    model, own, network = emoji()
+    turned = mixed_kl(network, rotation(16, 2))
+    verdict = match(replace(model, denoiser=None), replace(own, network=turned, space=model.space, told="metadata"))
     assert verdict.kind == "foreign"
     assert "not believed" in verdict.evidence[0].says

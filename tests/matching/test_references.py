@@ -7,10 +7,10 @@ from tools.matching.variants import rotation
 from torch import Tensor
 
 from fictile.autoencoder import KNOWN
+from fictile.checkpoint.released_files import RELEASED
 from fictile.latent import SPACES
 from fictile.matching.colours import ACCEPT, ACCEPT_FOUR, REFUSE
 from fictile.matching.references import COMFYUI, STABLE_DIFFUSION_CPP, reference
-from fictile.matching.released import RELEASED
 
 
 def cosine(a: Tensor, b: Tensor) -> float:

@@ -5,9 +5,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from tools.matching.variants import Matrix, MixedTiny, fine_tuned, permutation, rotation, scaling
+from torch import Tensor, nn
 
 from fictile.autoencoder import Tiny
+from fictile.autoencoder.tiny import Encoder
 from fictile.latent import SPACES
 from fictile.matching import DenoiserSubject, VaeSubject, decide_space, match, open_vae
 
@@ -18,11 +21,29 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+class Remembered(Encoder):
+    """An encoder that works once: all that is made of it here sees the same pictures."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        nn.Module.__init__(self)
+        self.encoder = encoder
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        for before, latents in self.seen:
+            if torch.equal(before, x):
+                return latents
+        self.seen.append((x, self.encoder(x)))
+        return self.seen[-1][1]
+
+
 @cache
 def taef2() -> tuple[VaeSubject, Tiny]:
     """The encoder and the decoder that lies beside it, without their hashes."""
     opened = replace(open_vae(WEIGHTS), hashes=())
     assert isinstance(opened.network, Tiny)
+    assert opened.network.encoder is not None
+    opened.network.encoder = Remembered(opened.network.encoder)
     return opened, opened.network
 
 

@@ -154,9 +154,12 @@ class NormalisedAutoencoder(Generic[N_co]):
         plan = tiling.make_plan(self.spec, size, raw.dtype, encode=False, within=within)
         return tiling.decode(self.network, raw, plan).float()
 
-    def placed(self, device: torch.device, dtype: torch.dtype) -> "NormalisedAutoencoder[N_co]":
-        """A copy of it elsewhere or in another precision, ready to run and nothing else."""
-        network = copy.deepcopy(self.network).requires_grad_(False).eval().to(device, dtype)
+    def placed(self, device: torch.device, dtype: torch.dtype, *, own: bool = False) -> "NormalisedAutoencoder[N_co]":
+        """A copy of it elsewhere or in another precision, ready to run and nothing else; with `own`, its network itself
+        is moved there tensor by tensor, so that it is held once.
+        """
+        network = self.network if own else copy.deepcopy(self.network)
+        network = network.requires_grad_(False).eval().to(device, dtype)
         if all(parameter.ndim <= 4 for parameter in network.parameters()):
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
         return NormalisedAutoencoder(network, self.normalisation, self.name, self.space, content_hash=self.content_hash)

@@ -8,7 +8,8 @@ from fictile.checkpoint.checkpoint import (
     load_checkpoint,
     open_checkpoint,
 )
-from fictile.checkpoint.convert import Converted, convert
+from fictile.checkpoint.convert import convert
+from fictile.checkpoint.converted import Converted
 from fictile.checkpoint.diffusers import (
     export_diffusers_autoencoder,
     export_diffusers_unet,

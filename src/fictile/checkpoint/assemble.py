@@ -14,14 +14,14 @@ from fictile.autoencoder.known import FLUX2_EPSILON, FLUX2_PATCH
 from fictile.checkpoint.fields import few
 from fictile.checkpoint.header import NAMES, TensorInfo
 from fictile.checkpoint.parts import Part
-from fictile.checkpoint.released import there
-from fictile.checkpoint.shapes import kl_in
+from fictile.checkpoint.released import naming_in, there
 from fictile.checkpoint.weights import Weights
 from fictile.errors import RequestError
 
 Reader = Callable[[str], Shaped[Tensor, "..."]]
 
 STATISTICS = ("bn.running_mean", "bn.running_var")  # of FLUX.2's latents, in its autoencoder's files
+COUNT = "bn.num_batches_tracked"  # beside them; only training reads it
 
 
 def assemble_autoencoder(
@@ -44,9 +44,8 @@ def assemble_autoencoder(
         read=read,
         files=(),
     )
-    found = kl_in(weights)
-    naming = found[1] if found else "released"
-    part = Part(role="vae", spec=there(known.spec, names), naming=naming, weights=weights)
+    spec = there(known.spec, names)
+    part = Part(role="vae", spec=spec, naming=naming_in(spec, weights), weights=weights)
     return NormalisedAutoencoder(
         cast(AutoencoderNetwork, part.build(torch.float32)),
         known.normalisation or batch_norm(weights),

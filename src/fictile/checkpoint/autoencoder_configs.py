@@ -11,11 +11,12 @@ from typing import Any, cast
 
 from fictile.autoencoder import WAN21, DCSpec, KLSpec, Normalisation, Spec, TinySpec, WanSpec
 from fictile.autoencoder.known import FLUX2_EPSILON, FLUX2_PATCH
+from fictile.checkpoint.assemble import STATISTICS
 from fictile.checkpoint.config_file import CONFIG, STEM, check_fixed
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.parts import Part
 from fictile.checkpoint.read import find_weights
-from fictile.checkpoint.shapes import kl_in
+from fictile.checkpoint.released import naming_in
 from fictile.errors import RequestError
 
 KL, FLUX2, DC, WAN, QWEN, TINY = (
@@ -40,8 +41,17 @@ def autoencoder_part(folder: Path, config: Config, variant: str | None = None) -
     spec = from_json(kind.spec, _as_json(fields), str(folder / CONFIG))
     check_fixed(config, kind.config(spec), folder)
     weights = find_weights(folder, STEM, variant)
-    found = kl_in(weights)
-    return Part(role="vae", spec=spec, naming=found[1] if found else "released", weights=weights)
+    name = str(config["_class_name"])
+    return Part(role="vae", spec=spec, naming=naming_in(spec, weights), weights=weights, class_name=name)
+
+
+def class_of(part: Part) -> str:
+    """The class of diffusers that an autoencoder is: the one that is said, else the one that its network shows."""
+    if part.class_name and part.class_name in CLASSES:
+        return part.class_name
+    if isinstance(part.spec, KLSpec) and all(name in part.weights for name in STATISTICS):
+        return FLUX2
+    return next(name for name, one in CLASSES.items() if one.spec is type(part.spec))
 
 
 def normalisation_in(config: Config, folder: Path) -> Normalisation | None:
@@ -66,29 +76,34 @@ def normalisation_in(config: Config, folder: Path) -> Normalisation | None:
 
 
 def autoencoder_config(
-    spec: Spec, normalisation: Normalisation | None, *, upcast: bool = False, flux2: bool = False
+    name: str, spec: Spec, normalisation: Normalisation | None, *, upcast: bool = False
 ) -> dict[str, object]:
-    """config.json of an autoencoder; `upcast` says that it overflows in float16.
+    """config.json of an autoencoder, as the class of diffusers called `name`; `upcast` says that it overflows in
+    float16.
 
-    Raises RequestError for what no class of diffusers is: half a tiny one, or one with parts that only taesd.py has.
+    Raises RequestError for what no class of diffusers is: one that folds its pixels or, but for FLUX.2's, its latents,
+    half a tiny one, or one with parts that only taesd.py has.
     """
-    match spec:
-        case KLSpec():
-            name = FLUX2 if flux2 else KL
-        case DCSpec():
-            name = DC
-        case WanSpec():
-            name = WAN
-        case TinySpec():
-            name = TINY
-            if spec.pool or spec.stem_widths or not (spec.encodes and spec.decodes):
-                raise RequestError(
-                    f"This tiny autoencoder has parts that diffusers' {TINY} does not have, or is one half only; "
-                    "keep it as a single file."
-                )
-    units = _units(name, normalisation or Normalisation.identity(spec.channels))
+    normalisation = normalisation or Normalisation.identity(spec.channels)
+    if lacking := _not_in_diffusers(name, spec, normalisation):
+        raise RequestError(f"This autoencoder {lacking}, and diffusers has no such {name}; keep it as a single file.")
     kept = {"force_upcast": upcast} if name == KL else {}
-    return {"_class_name": name, **CLASSES[name].config(spec), **units, **kept}
+    return {"_class_name": name, **CLASSES[name].config(spec), **_units(name, normalisation), **kept}
+
+
+def _not_in_diffusers(name: str, spec: Spec, normalisation: Normalisation) -> str | None:
+    """What an autoencoder has that the class does not."""
+    match spec:
+        case KLSpec() if spec.stem > 1:
+            return f"folds its pixels by {spec.stem} (stem)"
+        case KLSpec() if name == KL and spec.decoder_widths not in (None, spec.widths):
+            return "has a decoder of other widths than its encoder"
+        case TinySpec() if not (spec.encodes and spec.decodes):
+            return "is one half only"
+        case TinySpec() if spec.pool or spec.stem_widths:
+            return "has blocks of its own kind"
+        case _:
+            return "folds its latents" if normalisation.patch > 1 and name != FLUX2 else None
 
 
 def _units(name: str, normalisation: Normalisation) -> dict[str, object]:
@@ -96,7 +111,7 @@ def _units(name: str, normalisation: Normalisation) -> dict[str, object]:
     if name == FLUX2:
         return {}
     deviations = [1 / scale for scale in normalisation.scale]
-    if name == WAN:
+    if name in (WAN, QWEN):
         return {"latents_mean": list(normalisation.shift), "latents_std": deviations}
     same = len(set(normalisation.scale)) == len(set(normalisation.shift)) == 1
     scalars: dict[str, object] = {"scaling_factor": normalisation.scale[0] if same else 1.0}
@@ -216,12 +231,13 @@ def _wan_config(spec: WanSpec) -> dict[str, object]:
         "num_res_blocks": spec.layers,
         "temperal_downsample": list(spec.temporal),
         "attn_scales": [],
-        "in_channels": 3,
-        "out_channels": 3,
-        "decoder_base_dim": None,
-        "is_residual": False,
-        "patch_size": None,
     }
+
+
+def _wan_only_config(spec: WanSpec) -> dict[str, object]:
+    """What Wan's class says beyond Qwen-Image's."""
+    more = {"in_channels": 3, "out_channels": 3, "decoder_base_dim": None, "is_residual": False, "patch_size": None}
+    return {**_wan_config(spec), **more}
 
 
 def _tiny_fields(config: Config) -> dict[str, Any]:
@@ -263,7 +279,7 @@ CLASSES: Mapping[str, _Class] = {
     KL: _Class(KLSpec, _kl_fields, _kl_config),
     FLUX2: _Class(KLSpec, _flux2_fields, _flux2_config),
     DC: _Class(DCSpec, _dc_fields, _dc_config),
-    WAN: _Class(WanSpec, _wan_fields, _wan_config),
+    WAN: _Class(WanSpec, _wan_fields, _wan_only_config),
     QWEN: _Class(WanSpec, _wan_fields, _wan_config),
     TINY: _Class(TinySpec, _tiny_fields, _tiny_config),
 }

@@ -28,6 +28,17 @@ def our_names(spec: Spec, names: Collection[str]) -> dict[str, tuple[str, ...]]:
             return {name: () if name.startswith("bn.") else (name,) for name in names}
 
 
+def released_name(spec: TinySpec | WanSpec, name: str) -> str:
+    """The way back for a whole autoencoder: what its release calls a tensor of ours."""
+    if isinstance(spec, TinySpec):
+        match = re.match(r"(encoder|decoder)\.layers\.(\d+)\.(.+)", name)
+        return f"taesd_{match[1]}.{int(match[2]) + (match[1] == 'decoder')}.{match[3]}" if match else name
+    if match := re.match(r"decoder\.up_blocks\.(\d+)\.(resnets\.(\d+)|upsamplers\.0)\.(.+)", name):
+        place = int(match[3]) if match[3] else spec.layers + 1
+        name = f"decoder.upsamples.{int(match[1]) * (spec.layers + 2) + place}.{match[4]}"
+    return _replaced(name, _TO_WAN)
+
+
 def bare_half(names: Collection[str]) -> Half | None:
     """Which half of a tiny autoencoder a file holds whose names are mere numbers; None if they are not.
 
@@ -90,6 +101,22 @@ _WAN: Mapping[str, str] = {
     r"\.residual\.3\.": ".norm2.",
     r"\.residual\.6\.": ".conv2.",
     r"\.shortcut\.": ".conv_shortcut.",
+}
+_TO_WAN: Mapping[str, str] = {
+    r"\.norm1\.": ".residual.0.",
+    r"\.conv1\.": ".residual.2.",
+    r"\.norm2\.": ".residual.3.",
+    r"\.conv2\.": ".residual.6.",
+    r"\.conv_shortcut\.": ".shortcut.",
+    r"^quant_conv\.": "conv1.",
+    r"^post_quant_conv\.": "conv2.",
+    r"^(encoder|decoder)\.conv_in\.": r"\1.conv1.",
+    r"\.norm_out\.": ".head.0.",
+    r"\.conv_out\.": ".head.2.",
+    r"\.down_blocks\.": ".downsamples.",
+    r"\.mid_block\.resnets\.0\.": ".middle.0.",
+    r"\.mid_block\.attentions\.0\.": ".middle.1.",
+    r"\.mid_block\.resnets\.1\.": ".middle.2.",
 }
 _DC_STAGES: Mapping[str, str] = {
     r"^encoder\.stages\.": "encoder.down_blocks.",

@@ -40,7 +40,7 @@ def open_autoencoder(name: str | PathLike[str]) -> Checkpoint:
         raise RequestError(
             f"{path} is {opened.identity.title} without an autoencoder in it; give one, or a model that has it."
         )
-    return _with_other_half(opened, part) if isinstance(part.spec, TinySpec) else opened
+    return with_other_half(opened)
 
 
 def read_autoencoder(
@@ -79,10 +79,12 @@ def candidates(opened: Checkpoint) -> str:
     return f"that of {' and '.join(spaces)}" if spaces else "of a size that was never published"
 
 
-def _with_other_half(opened: Checkpoint, part: Part) -> Checkpoint:
-    """A tiny autoencoder of two files as one; as it was where the second is not there."""
+def with_other_half(opened: Checkpoint) -> Checkpoint:
+    """A tiny autoencoder of two files as one; anything else, and where the second is not there, as it was."""
+    part = opened.parts["vae"]
     spec = part.spec
-    assert isinstance(spec, TinySpec)
+    if not isinstance(spec, TinySpec):
+        return opened
     here, there = (ENCODER, DECODER) if spec.encodes else (DECODER, ENCODER)
     path = Path(part.weights.path)
     beside = path.with_name(path.name.replace(here, there))

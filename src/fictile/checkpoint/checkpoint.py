@@ -57,6 +57,8 @@ class Checkpoint:
     normalisation: Normalisation | None = None  # of the bundled autoencoder, where it is known
     space: LatentSpace | None = None  # of its latents, where it is known
     told: Told | None = None  # who says the space: the autoencoder's own file, or the denoiser that it came with
+    vae_origin: str | None = None  # which autoencoder was put in the place of its own and why, for people
+    vae_forced: bool = False  # although it is of another space
 
     @property
     def candidates(self) -> tuple[Known, ...]:
@@ -129,6 +131,8 @@ def open_checkpoint(name: str | PathLike[str], *, variant: str | None = None, em
         normalisation=normalisation,
         space=space,
         told=told,
+        vae_origin=str(words["vae_origin"]) if "vae_origin" in words else None,
+        vae_forced=words.get("vae_forced") is True,
     )
 
 

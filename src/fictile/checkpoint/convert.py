@@ -3,31 +3,33 @@ renamed and written one by one.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
-from shutil import copytree, rmtree
+from shutil import copytree
 
 import torch
 
+from fictile.autoencoder import KLSpec
 from fictile.checkpoint.checkpoint import Checkpoint
 from fictile.checkpoint.config_file import write_config
+from fictile.checkpoint.convert_autoencoder import DIFFUSERS, NAMES, RELEASED, convert_autoencoder
+from fictile.checkpoint.converted import SINGLE, Converted, own_description
+from fictile.checkpoint.entries import network_entries
 from fictile.checkpoint.families import FAMILIES, Family, FamilyFacts
-from fictile.checkpoint.header import DTYPES
 from fictile.checkpoint.hub import INDEX
-from fictile.checkpoint.keys import Convention, inverse, plain, read_as, write_as
+from fictile.checkpoint.keys import plain
 from fictile.checkpoint.native import KEY
-from fictile.checkpoint.parts import Part, Role
+from fictile.checkpoint.parts import Role
 from fictile.checkpoint.pipeline import component_config, pipeline_index, scheduler_config
 from fictile.checkpoint.shapes import Naming, convention
 from fictile.checkpoint.write import Entry, write_safetensors
+from fictile.denoiser import UNetSpec
 from fictile.errors import RequestError
-from fictile.files import made_folder, written_whole
+from fictile.files import folder_made_whole, made_folder, written_whole
 from fictile.text import TEXT_FAMILIES, TextSpec, clip_tokenizer
 
-VERSION = 1  # of what we write under KEY
-SINGLE = ".safetensors"
 MODELSPEC_PREDICTIONS: Mapping[str | None, str] = {"eps": "epsilon", "v": "v"}
 WEIGHTS: Mapping[Role, str] = {
     "unet": "diffusion_pytorch_model.safetensors",
@@ -43,15 +45,6 @@ PASSED_ON: Mapping[str, tuple[str, str]] = {
 TOKENIZER_OF: Mapping[Role, str] = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Converted:
-    """What was written, and what a user should know of it."""
-
-    path: Path
-    files: tuple[Path, ...]
-    notes: tuple[str, ...]
-
-
 def convert(
     checkpoint: Checkpoint,
     out: str | PathLike[str],
@@ -59,20 +52,34 @@ def convert(
     dtype: torch.dtype | None = None,
     title: str | None = None,
     tokenizers: Mapping[str, Path] | None = None,
+    names: str = RELEASED,
 ) -> Converted:
-    """Write a checkpoint as a single file (where `out` ends in .safetensors) or as a folder of diffusers.
+    """Write a whole model or an autoencoder as a single file (where `out` ends in .safetensors) or as a folder of
+    diffusers.
 
     Every tensor keeps its type and its bytes; with `dtype`, all become that. Quantised ones become float32. The single
     file carries ModelSpec metadata (https://github.com/Stability-AI/ModelSpec) and, under "fictile", the specs, the
     normalisation and the latent space. A folder gets the `tokenizers` (component to folder) that are given, or those
-    of the folder that it was made from; where there are none, CLIP's, for text encoders of its vocabulary.
+    of the folder that it was made from; where there are none, CLIP's, for text encoders of its vocabulary. `names` are
+    those of an autoencoder's tensors in a file: of its release, or diffusers'.
 
-    Raises RequestError when the checkpoint is no whole Stable Diffusion, does not fit together, a value does not fit
-    the type, or `out` cannot be written to.
+    Raises RequestError when the checkpoint is neither a whole Stable Diffusion nor an autoencoder, does not fit
+    together, a value does not fit the type, or `out` cannot be written to.
     """
     identity, out = checkpoint.identity, Path(out)
     if identity.problems:
         raise RequestError(identity.problems[0])
+    if out.suffix.lower() in (".ckpt", ".pt", ".pth", ".bin", ".gguf"):
+        raise RequestError(f"{out} is of a kind that Fictile does not write; name a .safetensors file or a folder.")
+    if names not in NAMES:
+        raise RequestError(f"The names {names!r} are not known; choose one of {', '.join(NAMES)}.")
+    if identity.kind == "autoencoder":
+        return convert_autoencoder(checkpoint, out, dtype=dtype, title=title, names=names)
+    if names == DIFFUSERS:
+        raise RequestError(
+            f"{checkpoint.path} is {identity.title}, and those have the names of their release in a single file; "
+            "diffusers' names are for an autoencoder alone, or write a folder."
+        )
     drawn = "unet" in checkpoint.parts and identity.family in FAMILIES
     if drawn and identity.prediction not in MODELSPEC_PREDICTIONS:
         raise RequestError(
@@ -82,16 +89,14 @@ def convert(
     facts = FAMILIES.get(identity.family) if identity.family else None
     if facts is None or identity.family is None or "unet" not in checkpoint.parts or not identity.supported:
         raise RequestError(
-            f"{checkpoint.path} is {identity.title}, but only whole models of Stable Diffusion 1, 2 and XL can be "
-            "converted; give one of these."
+            f"{checkpoint.path} is {identity.title}, but only whole models of Stable Diffusion 1, 2 and XL and "
+            "autoencoders can be converted; give one of these."
         )
     for part in checkpoint.parts.values():
         if problem := part.problem():
             raise RequestError(problem)
     if out.suffix.lower() == SINGLE:
         return _to_single(checkpoint, facts, out, dtype, title or out.stem)
-    if out.suffix.lower() in (".ckpt", ".pt", ".pth", ".bin", ".gguf"):
-        raise RequestError(f"{out} is of a kind that Fictile does not write; name a .safetensors file or a folder.")
     return _to_folder(checkpoint, identity.family, out, dtype, tokenizers)
 
 
@@ -105,13 +110,14 @@ def _to_single(
     }  # pyright: ignore[reportAssignmentType] - zip forgets which strings are namings
     entries: list[Entry] = []
     for role, part in checkpoint.parts.items():
-        if role not in places:
+        if role not in places or not isinstance(part.spec, UNetSpec | KLSpec | TextSpec):
+            kind = part.label if role not in places else f"{part.label} of another kind than KL"
             raise RequestError(
-                f"{checkpoint.path} has a {part.label} that a single file of its family has no place for; "
-                "keep it as a folder."
+                f"{checkpoint.path} has a {kind} that a single file of its family has no place for; "
+                "write it as a folder."
             )
         prefix, naming = places[role]
-        entries += _entries(part, convention(naming, part.spec), prefix, dtype)
+        entries += network_entries(part, convention(naming, part.spec), prefix, dtype)
     write_safetensors(out, entries, metadata(checkpoint, facts, title), hashed=True)
     return Converted(path=out, files=(out,), notes=_notes(checkpoint))
 
@@ -119,17 +125,8 @@ def _to_single(
 def _to_folder(
     checkpoint: Checkpoint, family: Family, out: Path, dtype: torch.dtype | None, tokenizers: Mapping[str, Path] | None
 ) -> Converted:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RequestError(f"{out} is there already and not an empty folder; choose another name.")
-    draft = out.with_name(out.name + ".unfinished")
-    try:
+    with folder_made_whole(out) as draft:
         notes = _fill_folder(checkpoint, family, draft, dtype, tokenizers)
-        if out.exists():
-            out.rmdir()
-        draft.replace(out)
-    except BaseException:  # Ctrl-C too: a folder appears whole or not at all
-        rmtree(draft, ignore_errors=True)
-        raise
     return Converted(path=out, files=tuple(out / role / WEIGHTS[role] for role in checkpoint.parts), notes=notes)
 
 
@@ -140,7 +137,7 @@ def _fill_folder(
     for role, part in checkpoint.parts.items():
         folder = made_folder(out / role)
         write_config(folder, component_config(part, checkpoint.normalisation, family))
-        write_safetensors(folder / WEIGHTS[role], _entries(part, plain, "", dtype), {"format": "pt"})
+        write_safetensors(folder / WEIGHTS[role], network_entries(part, plain, dtype=dtype), {"format": "pt"})
     made = _tokenizers(checkpoint, family, out, tokenizers or {name: checkpoint.path / name for name in PASSED_ON})
     made_folder(out / "scheduler")
     _write_json(out / "scheduler" / "scheduler_config.json", scheduler_config(checkpoint.identity, checkpoint.schedule))
@@ -173,16 +170,7 @@ def metadata(checkpoint: Checkpoint, facts: FamilyFacts, title: str) -> dict[str
     if identity.variant == "inpaint":
         architecture = architecture.replace("-512", "") + "-inpainting"
     side = identity.resolution or facts.resolution
-    own = {
-        "kind": "checkpoint",
-        "version": VERSION,
-        "family": identity.family,
-        "prediction": identity.prediction,
-        "specs": {role: asdict(part.spec) for role, part in checkpoint.parts.items()},
-        "normalisation": asdict(checkpoint.normalisation) if checkpoint.normalisation else None,
-        "space": asdict(checkpoint.space) if checkpoint.space else None,
-        "schedule": asdict(checkpoint.schedule),
-    }
+    own = {"family": identity.family, "prediction": identity.prediction, "schedule": asdict(checkpoint.schedule)}
     large = identity.family not in ("sd1", "sd2")
     return {
         "modelspec.sai_model_spec": "1.0.1",
@@ -193,7 +181,7 @@ def metadata(checkpoint: Checkpoint, facts: FamilyFacts, title: str) -> dict[str
         "modelspec.title": title,
         "modelspec.resolution": f"{side}x{side}",
         "modelspec.prediction_type": MODELSPEC_PREDICTIONS[identity.prediction],
-        KEY: json.dumps({name: value for name, value in own.items() if value is not None}),
+        KEY: own_description(checkpoint, own),
     }
 
 
@@ -203,41 +191,12 @@ def _text_roles(family: Family | None) -> tuple[Role, ...]:
     return ("text_encoder_2",) if family == "sdxl-refiner" else ("text_encoder", "text_encoder_2")
 
 
-def _entries(part: Part, target: Convention, prefix: str, dtype: torch.dtype | None) -> list[Entry]:
-    """The tensors of a part under the names of `target`."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in part.empty().state_dict().items()}
-    entries: list[Entry] = []
-    for theirs, ours in inverse(shapes, target).items():
-        take = target(ours[0])
-        own = DTYPES.get(part.weights.tensors[part.take(ours[0]).name].dtype, torch.float32)
-        entries.append(
-            Entry(
-                name=prefix + theirs,
-                dtype=dtype or own,
-                shape=tuple(write_as([torch.empty(shapes[name], device="meta") for name in ours], take).shape),
-                make=_maker(part, ours, target, shapes, own),
-            )
-        )
-    return entries
-
-
-def _maker(
-    part: Part, names: list[str], target: Convention, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype
-) -> Callable[[], torch.Tensor]:
-    def make() -> torch.Tensor:
-        tensors = [read_as(part.weights, part.take(name), shapes[name], dtype) for name in names]
-        return write_as(tensors, target(names[0]))
-
-    return make
-
-
 def _notes(checkpoint: Checkpoint) -> tuple[str, ...]:
     missing = checkpoint.identity.missing
-    return (
-        (f"The {' and the '.join(missing)} of the model {'is' if len(missing) == 1 else 'are'} missing.",)
-        if missing
-        else ()
-    )
+    notes = (f"Its autoencoder is {checkpoint.vae_origin}.",) if checkpoint.vae_origin else ()
+    if missing:
+        notes += (f"The {' and the '.join(missing)} of the model {'is' if len(missing) == 1 else 'are'} missing.",)
+    return notes
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -73,19 +73,12 @@ def export_diffusers_autoencoder(
     """
     autoencoder = as_kl(autoencoder)
     spec = autoencoder.network.spec
-    if autoencoder.normalisation.patch > 1 or spec.decoder_widths not in (None, spec.widths):
-        raise RequestError(
-            f"{autoencoder.name} folds its latents or has a decoder of other widths than its encoder, and diffusers' "
-            f"{KL_CLASS} has neither; keep it as a file of Fictile's own."
-        )
-    if spec.stem > 1:
-        raise RequestError(
-            f"{autoencoder.name} folds its pixels by {spec.stem} (stem), and diffusers has no such autoencoder; "
-            "train one with stem 1 to export it."
-        )
+    patch = autoencoder.normalisation.patch
+    units = Normalisation.identity(spec.channels * patch**2, patch)
+    config = autoencoder_config(KL_CLASS, replace(spec, quant=True), units)
     path = made_folder(folder)
     save_autoencoder(fold_normalisation(autoencoder), path / WEIGHTS, dtype)
-    write_config(path, autoencoder_config(replace(spec, quant=True), Normalisation.identity(spec.channels)))
+    write_config(path, config)
 
 
 def export_diffusers_unet(network: UNet, folder: str | PathLike[str], dtype: torch.dtype = torch.float32) -> None:

@@ -14,7 +14,7 @@ FileKind = Literal["empty", "safetensors", "pickle", "git-lfs pointer", "web pag
 _BEGINNINGS: Mapping[FileKind, bytes] = {
     "pickle": rb"PK\x03\x04|\x80[\x02-\x05]",  # torch's zip, or a bare pickle
     "git-lfs pointer": rb"version https://git-lfs",
-    "web page": rb"\s*<(?i:!doctype|html)",
+    "web page": rb"(\xef\xbb\xbf)?\s*<(?i:!doctype|html)",
     "gguf": rb"GGUF",
     "picture": rb"|".join(
         (

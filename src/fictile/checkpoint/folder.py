@@ -156,8 +156,10 @@ def save_model(
             temporary.write_text(text, encoding="utf-8")
 
 
-def load_model(folder: str | PathLike[str], autoencoder: AnyAutoencoder | None = None) -> Parts:
-    """Read a model folder, in float32 on the CPU; an `autoencoder` takes the place of its own.
+def load_model(
+    folder: str | PathLike[str], autoencoder: AnyAutoencoder | None = None, *, dtype: torch.dtype = torch.float32
+) -> Parts:
+    """Read a model folder, in `dtype` on the CPU, its autoencoder in float32; an `autoencoder` takes the place of that.
 
     Raises RequestError when a file is missing, damaged or of another kind, SpaceMismatch when a file has been swapped
     for one of another latent space.
@@ -173,8 +175,10 @@ def load_model(folder: str | PathLike[str], autoencoder: AnyAutoencoder | None =
     return Parts(
         name=about.name,
         autoencoder=autoencoder,
-        text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT)),
-        denoiser=Denoiser(load_unet(folder / UNET), schedule_from_json(about.schedule), about.prediction, about.space),
+        text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT, dtype)),
+        denoiser=Denoiser(
+            load_unet(folder / UNET, dtype), schedule_from_json(about.schedule), about.prediction, about.space
+        ),
         defaults=about.defaults,
         hashes=replace(hashes, vae=autoencoder.content_hash or hashes.vae),
     )

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import torch
 
-from fictile.checkpoint.files import FileKind, recognise
+from fictile.checkpoint.files import FileKind, first_bytes, recognise
 from fictile.errors import RequestError
 
 LARGEST_HEADER = 100_000_000  # bytes; the safetensors library's own bound
@@ -50,7 +50,7 @@ def read_header(path: str | PathLike[str]) -> Header:
     path = Path(path)
     kind = recognise(path)
     if kind != "safetensors":
-        raise RequestError(f"{path} {_REFUSALS[kind]}.")
+        raise RequestError(f"{path} {_REFUSALS[kind]}{_beginning(path) if kind == 'unknown' else ''}.")
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -69,6 +69,12 @@ def read_header(path: str | PathLike[str]) -> Header:
     if size > whole:
         raise RequestError(f"{path} {_DAMAGED}.")
     return Header(tensors=tensors, metadata=metadata, size=size, length=length)
+
+
+def _beginning(path: Path) -> str:
+    """How a text begins: what a server answered in place of a file says what went wrong."""
+    line = first_bytes(path).decode("ascii", "replace").partition("\n")[0].strip()
+    return f" (it begins with {line!r})" if line and line.isprintable() and "\ufffd" not in line else ""
 
 
 def _parse(text: bytes, path: Path) -> tuple[dict[str, TensorInfo], dict[str, str]]:

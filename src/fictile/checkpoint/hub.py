@@ -13,6 +13,7 @@ from fictile.errors import FictileError, RequestError
 
 HUB = "hub:"
 INDEX = "model_index.json"
+SINGLE = (".safetensors", ".gguf", ".ckpt")  # endings of a model in one file
 _WEIGHTS = re.compile(r"(?P<folder>[^/]+)/[^/]+?(?P<variant>\.\w+)?(?P<shard>-\d{5}-of-\d{5})?\.safetensors")
 _SETTINGS = re.compile(r"(?:[^/]+/)?[^/]+\.(?:json|txt|model)")
 
@@ -20,8 +21,9 @@ _SETTINGS = re.compile(r"(?:[^/]+/)?[^/]+\.(?:json|txt|model)")
 def resolve(name: str | PathLike[str]) -> Path:
     """Where a name is on this disk: that of a file or folder is its own path, that of the hub a path in its cache.
 
-    What is in the cache is used without asking the network; what is not is downloaded. `HF_HUB_OFFLINE`, `HF_HOME` and
-    `HF_ENDPOINT` count as everywhere. Raises RequestError for a name of another form or one that is not there,
+    What is in the cache is used without asking the network; what is not is downloaded. Of a repository whose cache
+    holds one file of weights alone, that is what its name means. `HF_HUB_OFFLINE`, `HF_HOME` and `HF_ENDPOINT` count as
+    everywhere. Raises RequestError for a name of another form or one that is not there,
     FictileError when the network fails.
     """
     text = str(name)
@@ -82,16 +84,31 @@ def _folder(repository: str) -> Path:
     cached = try_to_load_from_cache(repository, INDEX)
     if isinstance(cached, str) and _whole(Path(cached).parent):
         return Path(cached).parent
+    if alone := _alone(repository):
+        return alone
     files = HfApi().list_repo_files(repository)
     if INDEX in files:
         return Path(snapshot_download(repository, allow_patterns=wanted(files)))
-    single = [name for name in files if name.endswith((".safetensors", ".gguf", ".ckpt")) and "/" not in name]
+    single = [name for name in files if name.endswith(SINGLE) and "/" not in name]
     if len(single) != 1:
         raise RequestError(
             f"hub:{repository} has no {INDEX} and {len(single)} weight files; "
             f"name one of its files, as hub:{repository}/{(single or ['file'])[0]}."
         )
     return _file(repository, single[0])
+
+
+def _alone(repository: str) -> Path | None:
+    """The file in the cache that a repository is taken to be: the only one of weights, with no folder beside it."""
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        cached = list(Path(snapshot_download(repository, local_files_only=True)).iterdir())
+    except errors.LocalEntryNotFoundError:
+        return None
+    weights = [path for path in cached if path.name.endswith(SINGLE)]
+    plain = not any(path.is_dir() or path.name == INDEX for path in cached)
+    return weights[0] if len(weights) == 1 and plain else None
 
 
 def _whole(folder: Path) -> bool:

@@ -31,7 +31,7 @@ from fictile.checkpoint.native import KEY
 from fictile.checkpoint.other_kinds import CONTROLNET, LORA, OtherKind, adapted_family, other_kind
 from fictile.checkpoint.parts import BESIDE, Part, Role
 from fictile.checkpoint.prediction import Predicts, predicts
-from fictile.checkpoint.released import released_in
+from fictile.checkpoint.released import naming_in, released_in
 from fictile.checkpoint.shapes import Naming, Spec, kl_in, text_in, unet_in
 from fictile.checkpoint.weights import Weights
 from fictile.denoiser import UNetSpec
@@ -201,15 +201,20 @@ def _parts(weights: Weights) -> dict[Role, Part]:
             texts.append(Part(role=role, spec=spec, naming=naming, weights=inner, prefix=prefix))
     found.update({part.role: part for part in texts})
     words = own_words(weights.metadata)
-    return {role: replace(part, spec=_own_spec(part.spec, words, role, weights)) for role, part in found.items()}
+    found = {role: replace(part, spec=_own_spec(part.spec, words, role, weights)) for role, part in found.items()}
+    if "vae" in found and "class" in words:
+        found["vae"] = replace(found["vae"], class_name=str(words["class"]))
+    return found
 
 
 def _autoencoder(weights: Weights, prefix: str) -> tuple[AutoencoderSpec, Naming] | None:
     """An autoencoder of any kind; of a file of ours that holds nothing else, the one that it says it holds."""
     words = own_words(weights.metadata)
     kind = KINDS.get(str(words.get("network", "kl")))
-    if words.get("kind") == "autoencoder" and not prefix and kind:
-        return from_json(kind, words.get("spec"), f"the spec in {weights.path}"), "diffusers"
+    given = words.get("spec") if words.get("kind") == "autoencoder" else words.get("specs", {}).get("vae")
+    if given and not prefix and kind:
+        spec = from_json(kind, given, f"the spec in {weights.path}")
+        return spec, naming_in(spec, weights)
     return kl_in(weights) or released_in(weights)
 
 

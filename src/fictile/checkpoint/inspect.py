@@ -1,5 +1,6 @@
 """What a file or a folder is, told from its header: no network is loaded, and nothing in a file is run."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
@@ -8,7 +9,7 @@ from typing import Any
 
 from fictile.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from fictile.checkpoint.config_file import CONFIG
-from fictile.checkpoint.files import FileKind, content_hash, recognise
+from fictile.checkpoint.files import content_hash, recognise
 from fictile.checkpoint.folder import MODEL, TEXT, UNET, VAE, hash_parts, read_model_file
 from fictile.checkpoint.header import Header, read_header
 from fictile.checkpoint.hub import INDEX, resolve
@@ -16,19 +17,11 @@ from fictile.checkpoint.identify import Identity, own_words, precision
 from fictile.checkpoint.native import parse_about
 from fictile.checkpoint.parts import Part
 from fictile.checkpoint.read import INDEX as SHARDS
+from fictile.checkpoint.released_files import RELEASED
 from fictile.errors import RequestError
 from fictile.picture import read_picture_header
 
-_NOT_OPENED: Mapping[str, str] = {
-    "empty": "an empty file",
-    "git-lfs pointer": "a Git LFS pointer in place of the real file; run `git lfs pull`",
-    "web page": "a web page, saved in place of a file",
-    "unknown": "a file of a kind that Fictile does not know",
-}
-_UNREADABLE: Mapping[FileKind, str] = {
-    "pickle": "a Python pickle that was not opened",
-    "gguf": "a GGUF file that cannot be read",
-}
+METADATA = "its metadata"
 _DESCRIPTIONS: Mapping[str, str] = {
     "autoencoder": "an autoencoder of Fictile",
     "denoiser": "a U-Net of Fictile",
@@ -62,16 +55,21 @@ class Inspection:
     parameters: int | None = None
     dtype: str | None = None  # "F16", or several with their shares: "F16 90%, F32 10%"
     space: str | None = None  # id of the latent space
+    space_told_by: str | None = None  # who says so, for people
+    candidates: tuple[str, ...] = ()  # where nobody does: the spaces whose autoencoders have these names and sizes
+    decides: str | None = None  # and the command that looks closer
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what it says of itself: spec, recipe, ...
     identity: Identity | None = None  # of weights that Fictile did not write as its own
     networks: tuple[Network, ...] = ()  # in them
-    problem: str | None = None  # why it cannot be opened, as a sentence
+    problem: str | None = None  # why it cannot be used, as a sentence
 
 
 def inspect_file(path: str | PathLike[str]) -> Inspection:
     """Tell what a file or a folder is.
 
-    Raises RequestError when it is missing, a damaged safetensors file, a damaged picture, or a folder that is no model.
+    Raises RequestError for what cannot be read: a file that is missing, damaged, or of a kind that is not known here, a
+    pickle with more than tensors, a folder that is no model. What can be read and is of no use, such as a model with
+    tensors missing, is told, with its problem.
     """
     path = resolve(path)
     if path.is_dir():
@@ -79,24 +77,9 @@ def inspect_file(path: str | PathLike[str]) -> Inspection:
     if SHARDS.search(path.name):
         return _checkpoint(open_checkpoint(path))
     kind = recognise(path)
-    if kind == "safetensors":
-        return _safetensors(path)
     if kind == "picture":
         return _picture(path)
-    problem = None
-    if kind in _UNREADABLE:
-        try:
-            return _checkpoint(open_checkpoint(path), content_hash(path))
-        except RequestError as error:
-            problem = str(error)
-    return Inspection(
-        path=str(path),
-        kind=kind,
-        description=_UNREADABLE.get(kind) or _NOT_OPENED[kind],
-        size=path.stat().st_size,
-        sha256=content_hash(path),
-        problem=problem,
-    )
+    return _safetensors(path) if kind == "safetensors" else _checkpoint(open_checkpoint(path), content_hash(path))
 
 
 def _safetensors(path: Path) -> Inspection:
@@ -115,12 +98,15 @@ def _safetensors(path: Path) -> Inspection:
         parameters=None if about["kind"] == "latent" else _parameters(header),
         dtype=_dtype(header),
         space=_space(about),
+        space_told_by=METADATA if about["kind"] == "autoencoder" else None,
         about=about,
     )
 
 
 def _checkpoint(checkpoint: Checkpoint, sha256: str | None = None) -> Inspection:
     identity = checkpoint.identity
+    space, told_by = _told(checkpoint)
+    candidates = () if space else tuple(dict.fromkeys(known.space.id for known in checkpoint.candidates))
     return Inspection(
         path=str(checkpoint.path),
         kind=identity.kind,
@@ -129,12 +115,26 @@ def _checkpoint(checkpoint: Checkpoint, sha256: str | None = None) -> Inspection
         sha256=sha256,
         parameters=identity.parameters,
         dtype=identity.precision or None,
-        space=checkpoint.space.id if checkpoint.space else None,
+        space=space,
+        space_told_by=told_by,
+        candidates=candidates,
+        decides=f"fictile match {shlex.quote(str(checkpoint.path))}" if candidates else None,
         about={name: value for name, value in checkpoint.metadata.items() if name != "modelspec.thumbnail"},
         identity=identity,
         networks=tuple(_network(part) for part in checkpoint.parts.values()),
         problem=identity.problems[0] if identity.problems else None,
     )
+
+
+def _told(checkpoint: Checkpoint) -> tuple[str | None, str | None]:
+    """The space of the autoencoder, and who says it: metadata, the denoiser beside it, or a released file's hash."""
+    if checkpoint.space:
+        return checkpoint.space.id, METADATA if checkpoint.told == "metadata" else "the denoiser that it came with"
+    if checkpoint.identity.kind != "autoencoder":
+        return None, None
+    hashes = {content_hash(file) for file in checkpoint.files}
+    released = next((RELEASED[digest] for digest in hashes if digest in RELEASED), None)
+    return (released.space, f"its hash: it is {released.name}, as released") if released else (None, None)
 
 
 def _network(part: Part) -> Network:

@@ -83,12 +83,12 @@ def save_unet(
     write_native(path, "denoiser", network, about, dtype)
 
 
-def load_unet(path: FilePath) -> UNet:
-    """Read what `save_unet` wrote, in float32 on the CPU, in evaluation mode.
+def load_unet(path: FilePath, dtype: torch.dtype = torch.float32) -> UNet:
+    """Read what `save_unet` wrote, in `dtype` on the CPU, in evaluation mode.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
-    return cast(UNet, _build("unet", spec_in(read_about(path, "denoiser"), UNetSpec, path), path))
+    return cast(UNet, _build("unet", spec_in(read_about(path, "denoiser"), UNetSpec, path), path, dtype))
 
 
 def save_text(network: TextTransformer, path: FilePath, dtype: torch.dtype = torch.float16) -> None:
@@ -99,12 +99,13 @@ def save_text(network: TextTransformer, path: FilePath, dtype: torch.dtype = tor
     write_native(path, "text", network, {}, dtype)
 
 
-def load_text(path: FilePath) -> TextTransformer:
-    """Read what `save_text` wrote, in float32 on the CPU, in evaluation mode.
+def load_text(path: FilePath, dtype: torch.dtype = torch.float32) -> TextTransformer:
+    """Read what `save_text` wrote, in `dtype` on the CPU, in evaluation mode.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
-    return cast(TextTransformer, _build("text_encoder", spec_in(read_about(path, "text"), TextSpec, path), path))
+    spec = spec_in(read_about(path, "text"), TextSpec, path)
+    return cast(TextTransformer, _build("text_encoder", spec, path, dtype))
 
 
 def write_native(
@@ -160,9 +161,9 @@ def spec_in(about: Mapping[str, object], kind: type[S], path: FilePath) -> S:
     return from_json(kind, about.get("spec"), f"the spec in {path}")
 
 
-def _build(role: Role, spec: Spec, path: FilePath) -> Network:
-    """The network with the file's weights in float32. Raises RequestError when they are not those of its spec."""
-    return Part(role=role, spec=spec, naming="diffusers", weights=open_weights(path)).build(torch.float32)
+def _build(role: Role, spec: Spec, path: FilePath, dtype: torch.dtype = torch.float32) -> Network:
+    """The network with the file's weights in `dtype`. Raises RequestError when they are not those of its spec."""
+    return Part(role=role, spec=spec, naming="diffusers", weights=open_weights(path)).build(dtype)
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -54,6 +54,7 @@ class Part:
     weights: Weights = field(repr=False)
     prefix: str = ""  # of its tensors in the file that holds several networks
     ema: bool = False  # the averaged copy of the same weights, which LDM stores under names without dots
+    class_name: str | None = None  # of diffusers, where a folder or a file of ours says it
 
     @property
     def label(self) -> str:

@@ -12,9 +12,9 @@ from fictile.checkpoint.autoencoder_configs import (
     CLASSES,
     autoencoder_config,
     autoencoder_part,
+    class_of,
     normalisation_in,
 )
-from fictile.checkpoint.autoencoder_configs import KL as AUTOENCODER
 from fictile.checkpoint.config_file import CONFIG, read_config
 from fictile.checkpoint.diffusers import UNET, unet_config, unet_part
 from fictile.checkpoint.families import Family
@@ -85,7 +85,8 @@ def open_pipeline(folder: Path, variant: str | None = None) -> tuple[Identity, P
             NAMES[said], f"{SCHEDULER} has prediction_type {said!r}.", scheduler.get("rescale_betas_zero_snr", False)
         )
     identity = describe(_all(folder, parts), parts, family=family, format_="folder", metadata={}, said=answer)
-    return identity, parts, normalisation, _schedule(scheduler, folder)
+    schedule = _schedule(scheduler, folder) if "unet" in parts else DDPM()  # of the others only the autoencoder is used
+    return identity, parts, normalisation, schedule
 
 
 def text_part(folder: Path, config: Mapping[str, Any], role: Role, variant: str | None = None) -> Part:
@@ -146,32 +147,23 @@ def component_config(part: Part, normalisation: Normalisation | None, family: Fa
         return unet_config(part.spec)
     if isinstance(part.spec, TextSpec):
         return text_config(part.spec)
-    return autoencoder_config(part.spec, normalisation, upcast=family.startswith("sdxl"))
+    return autoencoder_config(class_of(part), part.spec, normalisation, upcast=family.startswith("sdxl"))
 
 
 def pipeline_index(parts: Parts, identity: Identity, others: Mapping[str, tuple[str, str]]) -> dict[str, object]:
     """model_index.json; `others` are components without weights (tokenizers, a scheduler), with library and class."""
-    large = identity.family not in ("sd1", "sd2")
-    kind = {
-        "inpaint": "StableDiffusionXLInpaintPipeline" if large else "StableDiffusionInpaintPipeline",
-        "instruct-pix2pix": "StableDiffusionXLInstructPix2PixPipeline"
-        if large
-        else "StableDiffusionInstructPix2PixPipeline",
-    }.get(
-        identity.variant or "",
-        "StableDiffusionXLImg2ImgPipeline"
-        if identity.family == "sdxl-refiner"
-        else "StableDiffusionXLPipeline"
-        if large
-        else "StableDiffusionPipeline",
+    large, refines = identity.family not in ("sd1", "sd2"), identity.family == "sdxl-refiner"
+    does = {"inpaint": "Inpaint", "instruct-pix2pix": "InstructPix2Pix"}.get(
+        identity.variant or "", "Img2Img" if refines else ""
     )
+    kind = f"StableDiffusion{'XL' if large else ''}{does}Pipeline"
     components: dict[str, tuple[str, str] | tuple[None, None]] = {
         role: component_class(part) for role, part in parts.items()
     }
     absent = ["text_encoder_2", "tokenizer_2"] if large else ["safety_checker", "feature_extractor"]
     components |= dict.fromkeys(("text_encoder", "tokenizer", *absent), (None, None)) | components | dict(others)
-    settings: dict[str, object] = {"force_zeros_for_empty_prompt": identity.family != "sdxl-refiner"} if large else {}
-    if identity.family == "sdxl-refiner":
+    settings: dict[str, object] = {"force_zeros_for_empty_prompt": not refines} if large else {}
+    if refines:
         settings["requires_aesthetics_score"] = True
     return {"_class_name": kind, "_diffusers_version": "0.30.0", **settings, **dict(sorted(components.items()))}
 
@@ -180,7 +172,7 @@ def component_class(part: Part) -> tuple[str, str]:
     """The library of a component and its class there."""
     if isinstance(part.spec, TextSpec):
         return "transformers", TEXT_PROJECTED if part.spec.projection else TEXT
-    return "diffusers", UNET if isinstance(part.spec, UNetSpec) else AUTOENCODER
+    return "diffusers", UNET if isinstance(part.spec, UNetSpec) else class_of(part)
 
 
 def scheduler_config(identity: Identity, schedule: DDPM) -> dict[str, object]:

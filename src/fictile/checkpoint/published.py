@@ -5,10 +5,12 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+import torch
+
 from fictile.autoencoder import AnyAutoencoder
 from fictile.checkpoint.checkpoint import Checkpoint, LoadedCheckpoint, load_checkpoint, open_checkpoint
 from fictile.checkpoint.files import content_hash, joined_hash
-from fictile.checkpoint.folder import MODEL, Defaults, Hashes, Parts, load_model
+from fictile.checkpoint.folder import BUNDLED, MODEL, Defaults, Hashes, Parts, load_model
 from fictile.checkpoint.hub import HUB, INDEX
 from fictile.checkpoint.identify import Identity
 from fictile.checkpoint.parts import Role
@@ -23,51 +25,68 @@ DRAWN = (None, "base", "inpaint", "instruct-pix2pix")  # variants of a model: th
 RESCALE = 0.7  # of the guidance of models that draw from pure noise (arXiv 2305.08891, section 3.4)
 
 
-def open_model(name: str | PathLike[str], autoencoder: AnyAutoencoder | None = None) -> Parts:
+def open_model(
+    name: str | PathLike[str], autoencoder: AnyAutoencoder | None = None, *, dtype: torch.dtype = torch.float32
+) -> Parts:
     """Read a model: a folder of Fictile's own, a folder of diffusers, a single file, or `hub:owner/name[/file]`; an
     `autoencoder` of its space takes the place of its own, if it has one.
+
+    Text encoders and denoiser are in `dtype`, the autoencoder in float32, all on the CPU and held once.
 
     Raises RequestError for what is missing, damaged or no model that can draw.
     """
     path = Path(name)
     if str(name).startswith(HUB) or path.is_file() or ((path / INDEX).is_file() and not (path / MODEL).exists()):
-        return load_published(name, autoencoder)
+        return load_published(name, autoencoder, dtype=dtype)
     if not path.exists():
         raise RequestError(
             f"{path} does not exist; give a folder of Fictile's or of diffusers, a single file, or hub:owner/name."
         )
-    return load_model(path, autoencoder)
+    return load_model(path, autoencoder, dtype=dtype)
 
 
-def load_published(name: str | PathLike[str] | Checkpoint, autoencoder: AnyAutoencoder | None = None) -> Parts:
-    """The parts of a Stable Diffusion 1, 2 or XL with everything in it, in float32 on the CPU.
+def load_published(
+    name: str | PathLike[str] | Checkpoint,
+    autoencoder: AnyAutoencoder | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Parts:
+    """The parts of a Stable Diffusion 1, 2 or XL with everything in it, in `dtype` on the CPU.
 
-    The autoencoder is the one that it is bundled with, unless another is given.
+    The autoencoder is the one that it is bundled with, in float32, unless another is given.
 
-    Raises RequestError as `load_checkpoint` does; for a model that
-    lacks a part, that draws from more than a text, or whose prediction is unknown.
+    Raises RequestError as `load_checkpoint` does; for a model that lacks a part, that draws from more than a text, or
+    whose prediction is unknown.
     """
     checkpoint = name if isinstance(name, Checkpoint) else open_checkpoint(name)
     identity, where = checkpoint.identity, str(checkpoint.path)
     if not identity.problems:  # which `load_checkpoint` raises
         _check(identity, where, given=("autoencoder",) if autoencoder else ())
-    roles: tuple[Role, ...] = ("unet", "text_encoder", "text_encoder_2")
-    loaded = load_checkpoint(checkpoint, roles=roles if autoencoder else ("vae", *roles))
+    loaded = load_checkpoint(checkpoint, dtype=dtype, roles=("unet", "text_encoder", "text_encoder_2"))
     hashes = _hashes(checkpoint)
     title = checkpoint.path.stem if checkpoint.path.is_file() else checkpoint.path.resolve().name
     if str(name).startswith(HUB):
         title = str(name).removeprefix(HUB)
     if autoencoder:
         hashes = replace(hashes, vae=autoencoder.content_hash or hashes.vae)
-    autoencoder = autoencoder or loaded.autoencoder(title, hashes.vae)
+    else:
+        autoencoder = load_checkpoint(checkpoint, roles=("vae",)).autoencoder(title, hashes.vae)
     assert loaded.unet is not None, "what lacks a U-Net has been refused"
     return Parts(
         name=title,
         autoencoder=autoencoder,
         text=_conditioner(loaded),
-        denoiser=Denoiser(loaded.unet, loaded.schedule, PREDICTIONS[identity.prediction], autoencoder.space),
+        denoiser=Denoiser(
+            loaded.unet,
+            loaded.schedule,
+            PREDICTIONS[identity.prediction],
+            autoencoder.space,
+            refines=identity.family == "sdxl-refiner",
+        ),
         defaults=_defaults(identity),
         hashes=hashes,
+        vae_origin=f"{BUNDLED}, {checkpoint.vae_origin}" if checkpoint.vae_origin else BUNDLED,
+        vae_forced=checkpoint.vae_forced,
     )
 
 

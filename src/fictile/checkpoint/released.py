@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from fictile.autoencoder import KNOWN, DCSpec, Spec, TinySpec, WanSpec
+from fictile.autoencoder import KNOWN, DCSpec, KLSpec, Spec, TinySpec, WanSpec
 from fictile.checkpoint.autoencoder_names import our_names
-from fictile.checkpoint.shapes import Naming, tensor_shapes
+from fictile.checkpoint.shapes import Naming, kl_naming, tensor_shapes
 from fictile.checkpoint.weights import Weights
 
 ENOUGH = 0.9  # of a network's tensors have to be there in their shapes: one that is damaged is told too
@@ -38,8 +38,15 @@ def released_in(weights: Weights) -> tuple[Spec, Naming] | None:
     best = max(fits, key=fits.__getitem__, default=None)
     if best is None or fits[best] < ENOUGH:
         return None
-    own = all(ours in ((), (theirs,)) for theirs, ours in our_names(best, names).items())
-    return best, "diffusers" if own else "released"
+    return best, naming_in(best, weights)
+
+
+def naming_in(spec: Spec, weights: Weights) -> Naming:
+    """Whose names the tensors of an autoencoder of this spec have."""
+    if isinstance(spec, KLSpec):
+        return kl_naming(weights) or "diffusers"
+    own = all(ours in ((), (theirs,)) for theirs, ours in our_names(spec, weights.tensors).items())
+    return "diffusers" if own else "released"
 
 
 def there(spec: Spec, names: Collection[str]) -> Spec:

@@ -12,10 +12,11 @@ from typing import Literal
 
 import torch
 
-from fictile.autoencoder import KLSpec, make_network
+from fictile.autoencoder import KLSpec, TinySpec, WanSpec, make_network
 from fictile.autoencoder import Network as AutoencoderNetwork
 from fictile.autoencoder import Spec as AutoencoderSpec
-from fictile.checkpoint.keys import Convention, bare_clip, ldm_kl, ldm_unet, nested_kl, old_kl, open_clip, plain
+from fictile.checkpoint.autoencoder_names import released_name
+from fictile.checkpoint.keys import Convention, Take, bare_clip, ldm_kl, ldm_unet, nested_kl, old_kl, open_clip, plain
 from fictile.checkpoint.weights import Weights
 from fictile.denoiser import UNet, UNetSpec
 from fictile.errors import RequestError
@@ -41,6 +42,8 @@ def convention(naming: Naming, spec: Spec) -> Convention:
         return ldm_unet(spec) if isinstance(spec, UNetSpec) else ldm_kl(spec) if isinstance(spec, KLSpec) else plain
     if naming == "nested ldm" and isinstance(spec, KLSpec):
         return nested_kl(spec)
+    if naming == "released" and isinstance(spec, TinySpec | WanSpec):
+        return lambda name: Take(released_name(spec, name))
     return {"old diffusers": old_kl, "bare transformers": bare_clip, "open_clip": open_clip}.get(naming, plain)
 
 
@@ -120,11 +123,8 @@ def kl_in(weights: Weights) -> tuple[KLSpec, Naming] | None:
     """A KL autoencoder for pictures, with LDM's names (FLUX.2's with its 1x1 convolutions inside the halves),
     diffusers', or those of diffusers before 0.15.
     """
-    if "encoder.down.0.block.0.conv1.weight" in weights:
-        naming: Naming = "nested ldm" if "encoder.quant_conv.weight" in weights else "ldm"
-    elif "encoder.down_blocks.0.resnets.0.conv1.weight" in weights:
-        naming = "old diffusers" if "encoder.mid_block.attentions.0.query.weight" in weights else "diffusers"
-    else:
+    naming = kl_naming(weights)
+    if naming is None:
         return None
     names = convention(naming, KLSpec())
 
@@ -151,6 +151,15 @@ def kl_in(weights: Weights) -> tuple[KLSpec, Naming] | None:
         ), naming
     except RequestError:
         return None
+
+
+def kl_naming(weights: Weights) -> Naming | None:
+    """Whose names the tensors of a KL autoencoder have."""
+    if "encoder.down.0.block.0.conv1.weight" in weights:
+        return "nested ldm" if "encoder.quant_conv.weight" in weights else "ldm"
+    if "encoder.down_blocks.0.resnets.0.conv1.weight" in weights:
+        return "old diffusers" if "encoder.mid_block.attentions.0.query.weight" in weights else "diffusers"
+    return None
 
 
 def text_in(weights: Weights) -> tuple[TextSpec, Naming] | None:

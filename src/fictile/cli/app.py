@@ -79,14 +79,17 @@ app.command(epilog=examples("fictile mismatch photo.jpg --vae mine.safetensors -
     mismatch
 )
 app.command(epilog=examples("fictile strip photo.jpg", "fictile strip fox.png -o bare.png"))(strip)
-app.command(epilog=examples("fictile inspect fox.png", "fictile inspect vae.safetensors --json"))(inspect)
+app.command(epilog=examples("fictile inspect fox.png", "fictile inspect model.safetensors --json"))(inspect)
 app.command(
-    epilog=examples("fictile convert model.safetensors folder", "fictile convert folder model.safetensors --dtype fp16")
+    epilog=examples(
+        "fictile convert model.safetensors folder",
+        "fictile convert folder model.safetensors --dtype fp16",
+        "fictile convert model.safetensors better.safetensors --vae vae.safetensors",
+        "fictile convert vae.pt vae.safetensors",
+    )
 )(convert)
 app.command(epilog=examples("fictile doctor", "fictile doctor --recipe fox.png"))(doctor)
-app.command(epilog=examples("fictile match model.safetensors vae.safetensors", "fictile match folder vae.pt --json"))(
-    match
-)
+app.command(epilog=examples("fictile match model.safetensors vae.safetensors", "fictile match vae.pt"))(match)
 app.add_typer(train.app, name="train")
 
 

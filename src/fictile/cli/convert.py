@@ -1,4 +1,4 @@
-"""`fictile convert`: a checkpoint as a single file, or as a folder of diffusers."""
+"""`fictile convert`: a model or an autoencoder as a single file, or as a folder of diffusers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ def convert(
     model: Annotated[
         str,
         typer.Argument(
-            help="A checkpoint in one file, a folder of diffusers, or hub:owner/name.",
+            help="A model or an autoencoder: a file, a folder of diffusers, or hub:owner/name.",
             metavar="MODEL",
             show_default=False,
         ),
@@ -35,16 +35,27 @@ def convert(
     ema: Annotated[
         bool, typer.Option("--ema", metavar="", help="Take the averaged copy of the U-Net, where there is one.")
     ] = False,
+    names: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Of an autoencoder in a file, whose names its tensors get: released or diffusers.",
+        ),
+    ] = "released",
     title: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="Of a single file; its name if left out.", show_default=False),
     ] = None,
+    vae: options.Vae = None,
+    force: options.Force = False,
     json: options.Json = False,
 ) -> None:
     """Turn a single file into a folder of diffusers, or a folder into a single file.
 
-    Tensors keep their bytes unless another type is asked for. A single file
-    says what it is, for everybody (ModelSpec) and with its latent space.
+    A model or an autoencoder alone. Tensors keep their bytes unless another
+    type is asked for. A single file says what it is and its latent space. With
+    --vae, another autoencoder takes the place of the model's own, after the
+    look at both that `generate` takes: a foreign one is refused.
     """
     if dtype not in DTYPES:
         raise RequestError(f"The type {dtype!r} is not known; choose one of {', '.join(DTYPES)}.")
@@ -53,12 +64,12 @@ def convert(
         import torch
 
         from fictile.checkpoint import convert as write
-        from fictile.checkpoint import open_checkpoint
+        from fictile.matching import open_to_convert
 
         types = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-        checkpoint = open_checkpoint(model, variant=variant, ema=ema)
+        checkpoint = open_to_convert(model, vae, force=force, variant=variant, ema=ema)
         work.stage("Writing")
-        made = write(checkpoint, out, dtype=types.get(dtype), title=title)
+        made = write(checkpoint, out, dtype=types.get(dtype), title=title, names=names)
     size = sum(path.stat().st_size for path in made.files)
     if json:
         write_json(
@@ -67,6 +78,9 @@ def convert(
                 "files": [str(path) for path in made.files],
                 "size": size,
                 "title": checkpoint.identity.title,
+                "space": checkpoint.space.id if checkpoint.space else None,
+                "vae": checkpoint.vae_origin,
+                "vae_forced": checkpoint.vae_forced,
                 "notes": made.notes,
             }
         )

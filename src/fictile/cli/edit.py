@@ -63,7 +63,7 @@ def edit(
         float | None,
         typer.Option(
             metavar="X",
-            help="0 hardly, 1 entirely; left out, 1 with a mask and 0.75 without.",
+            help="0 hardly, 1 entirely; left out, 1 with a mask and 0.75 without (0.3 for a refiner).",
             rich_help_panel=HOW,
             show_default=False,
         ),
@@ -132,7 +132,6 @@ def edit(
         from fictile.cli.report import report
         from fictile.editing import masked
         from fictile.loading import load
-        from fictile.model import STRENGTH
         from fictile.picture import check_writable, open_source
 
         for path in paths:
@@ -141,9 +140,9 @@ def edit(
         where = masked(
             source, file=mask, box=sides, colour=colour, tolerance=tolerance, transparent=transparent, grow=grow
         )
-        usual = 1.0 if where or outpaint else STRENGTH
         work.stage("Loading the model")
         maker = load(model, vae=vae, force=force, device=device, precision=precision, backend=backend)
+        usual = maker.usual_strength(masked=where is not None or any(edges))
         pictures = maker.edit(
             source,
             prompt,

@@ -57,9 +57,14 @@ def generate(
         ),
     ] = None,
     strength: Annotated[
-        float,
-        typer.Option(metavar="X", help="How much of it may change: near 0 hardly, 1 entirely.", rich_help_panel=START),
-    ] = 0.75,
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="How much of it may change: near 0 hardly, 1 entirely; left out, 0.75 (0.3 for a refiner).",
+            rich_help_panel=START,
+            show_default=False,
+        ),
+    ] = None,
     model: options.Model = None,
     vae: options.Vae = None,
     force: options.Force = False,
@@ -94,6 +99,7 @@ def generate(
         init = open_init(start) if start else None
         work.stage("Loading the model")
         maker = load(model, vae=vae, force=force, device=device, precision=precision, backend=backend)
+        changed = maker.usual_strength() if strength is None else strength
         if verbose:
             for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
                 say(f"{name}: {maker.count_tokens(text, weighting=weighting)}")
@@ -113,7 +119,7 @@ def generate(
             clip_skip=clip_skip,
             tiling=tiling,
             speed=speed,
-            callback=work.denoising(steps or maker.defaults.steps, strength if init else 1.0),
+            callback=work.denoising(steps or maker.defaults.steps, 1.0 if init is None else changed),
             sampled=sampled,
         )
         save_all(pictures, paths, strip=strip, keep_latent=keep_latent)

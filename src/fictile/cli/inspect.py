@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NAMED = 5  # how many tensors are listed
 LONGEST = 300  # characters of one value
+WHERE_THERE_IS_ONE = ("identity", "problem", "space_told_by", "decides")  # keys of the document
 
 
 def inspect(
@@ -32,7 +33,11 @@ def inspect(
     Kind, size, content hash, parameters, latent space, the spec of a network,
     the recipe of a picture. Of weights: the family and variant of the model,
     what it predicts and how that is known, which networks are there and which
-    are missing. No network is loaded, and nothing in a file is run.
+    are missing. Of an autoencoder: its latent space and who says so, else the
+    spaces that it may have. No network is loaded, and nothing in a file is run.
+
+    The exit code is 2 for what cannot be read at all, such as a truncated file
+    or a pickle that would run something.
     """
     with Work.shown() as work:
         work.stage("Reading")
@@ -57,7 +62,7 @@ def inspect(
         write_table({name: _short(value) for name, value in _flat(about)}, title="\nWhat it says of itself")
     for note in found.identity.notes if found.identity else ():
         say(f"Note: {note}", style="yellow")
-    for problem in (found.identity.problems if found.identity else ()) or filter(None, (found.problem,)):
+    for problem in found.identity.problems if found.identity else ():
         say(f"Problem: {problem}", style="red")
 
 
@@ -71,10 +76,19 @@ def _numbers(found: "Inspection") -> dict[str, object]:
         "height": found.height,
         "parameters": None if found.parameters is None else f"{found.parameters:,}",
         "dtype": found.dtype,
-        "space": found.space,
+        "space": _space(found),
+        "look closer": found.decides,
         "size": f"{found.size:,} bytes" + (f" ({found.size / 1e9:.2f} GB)" if found.size >= 1e8 else ""),
         "sha256": found.sha256,
     }
+
+
+def _space(found: "Inspection") -> str | None:
+    if found.space:
+        return f"{found.space} (told by {found.space_told_by})" if found.space_told_by else found.space
+    if found.candidates:
+        return f"not said; by its tensors {' or '.join(found.candidates)}"
+    return "not said, and no published one has these tensors" if found.kind == "autoencoder" else None
 
 
 def _model_rows(identity: "Identity") -> dict[str, object]:
@@ -93,8 +107,8 @@ def _model_rows(identity: "Identity") -> dict[str, object]:
 
 
 def _without_empty(found: dict[str, Any]) -> dict[str, Any]:
-    """For JSON: an identity only where there is one."""
-    return {name: value for name, value in found.items() if value is not None or name not in ("identity", "problem")}
+    """For JSON: what need not be there only where it is."""
+    return {name: value for name, value in found.items() if value is not None or name not in WHERE_THERE_IS_ONE}
 
 
 def _parsed(value: object) -> object:

@@ -24,7 +24,9 @@ Sight = Literal["noise", "masked picture", "picture"]
 class Denoiser:
     """A network with the noise it was trained on, what it predicts, and the space of its latents.
 
-    `step`, if given, runs the network in its place, on x, what the time adds and what was read of the text.
+    One that `refines` learnt the least noisy fifth of the times alone, as SDXL's refiner did (arXiv 2307.01952, section
+    2.5): it finishes pictures and draws none. `step`, if given, runs the network in its place, on x, what the time adds
+    and what was read of the text.
 
     Raises RequestError when the network's latents have another number of channels than the space.
     """
@@ -33,6 +35,7 @@ class Denoiser:
     schedule: Schedule
     prediction: Prediction
     space: LatentSpace
+    refines: bool = False
     step: Step | None = None
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """Which autoencoder belongs to which denoiser, told by what is in the files and how the networks behave."""
 
+from fictile.matching.bake import open_to_convert
 from fictile.matching.decide import decide_space
 from fictile.matching.match import match
 from fictile.matching.opened import open_denoiser, open_vae
@@ -16,5 +17,6 @@ __all__ = [
     "decide_space",
     "match",
     "open_denoiser",
+    "open_to_convert",
     "open_vae",
 ]

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
-from fictile.autoencoder import AnyAutoencoder, Normalisation, PrecisionMemory, TinySpec
+import torch
+
+from fictile.autoencoder import Normalisation, PrecisionMemory, TinySpec
 from fictile.checkpoint import Checkpoint, Parts, open_autoencoder, open_checkpoint, open_model, read_autoencoder
 from fictile.checkpoint.folder import MODEL
 from fictile.checkpoint.pipeline import is_pipeline
@@ -21,8 +23,8 @@ from fictile.matching.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    """An autoencoder of a folder, and what was found about it."""
+class Candidate:
+    """An autoencoder that a model may get, and what was found about it."""
 
     path: Path
     denoiser: DenoiserSubject
@@ -31,19 +33,26 @@ class _Candidate:
     verdict: Verdict
 
 
-def open_parts(model: str | PathLike[str], vae: str | PathLike[str] | None = None, *, force: bool = False) -> Parts:
+def open_parts(
+    model: str | PathLike[str],
+    vae: str | PathLike[str] | None = None,
+    *,
+    force: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> Parts:
     """The parts of a model: with the autoencoder `vae` in the place of its own if one is given, and from a folder of
-    loose files with the one that belongs. With `force`, one of another space is taken too.
+    loose files with the one that belongs. With `force`, one of another space is taken too. Text encoders and denoiser
+    are in `dtype`, the autoencoder in float32.
 
     What is not sure is said once. Raises SpaceMismatch for a pair that surely does not belong together, before anything
     is drawn; RequestError for what cannot be opened, and where a folder leaves open what is meant.
     """
     path = Path(model)
     if path.is_dir() and not (path / MODEL).exists() and not is_pipeline(path):
-        return _from_loose_files(path, vae, force=force)
+        return _from_loose_files(path, vae, force=force, dtype=dtype)
     if vae is None:
-        return open_model(model)
-    return _with(model, _looked_at(open_denoiser(model), Path(vae)), "as asked", force=force)
+        return open_model(model, dtype=dtype)
+    return _with(model, looked_at(open_denoiser(model), Path(vae)), "as asked", force=force, dtype=dtype)
 
 
 def open_codec(
@@ -56,25 +65,29 @@ def open_codec(
     """
     opened = open_autoencoder(vae)
     if opened.space:
-        return AutoencoderCodec(read_autoencoder(opened), runtime, memory=memory)
+        return AutoencoderCodec(read_autoencoder(opened), runtime, memory=memory, own=True)
     subject = subject_of(opened)
     decision = decide_space(subject)
     if decision.space:
         units = units_in(subject, decision.space.id)
-        return AutoencoderCodec(read_autoencoder(opened, units, decision.space), runtime, memory=memory)
+        return AutoencoderCodec(read_autoencoder(opened, units, decision.space), runtime, memory=memory, own=True)
     logging.getLogger(__name__).warning("%s Its latents are kept in a space of its own.", decision.sentence())
     units = opened.normalisation or Normalisation.identity(subject.network.spec.channels)
-    return AutoencoderCodec(read_autoencoder(opened, units), runtime, memory=memory)
+    return AutoencoderCodec(read_autoencoder(opened, units), runtime, memory=memory, own=True)
 
 
-def _looked_at(denoiser: DenoiserSubject, path: Path) -> _Candidate:
+def looked_at(denoiser: DenoiserSubject, path: Path) -> Candidate:
+    """An autoencoder, judged beside a denoiser. Raises RequestError for what holds none."""
     opened = open_autoencoder(path)
     subject = subject_of(opened)
-    return _Candidate(path=path, denoiser=denoiser, subject=subject, opened=opened, verdict=match(denoiser, subject))
+    return Candidate(path=path, denoiser=denoiser, subject=subject, opened=opened, verdict=match(denoiser, subject))
 
 
-def _with(model: str | PathLike[str], chosen: _Candidate, why: str, *, force: bool) -> Parts:
-    """The model with this autoencoder. Raises SpaceMismatch when that is surely wrong and not forced."""
+def accepted(chosen: Candidate, *, force: bool) -> tuple[str, bool]:
+    """Whether it belongs, for people, and whether it was forced; what is not sure is said once.
+
+    Raises SpaceMismatch when it is surely foreign and not forced, or of other sizes.
+    """
     verdict = chosen.verdict
     foreign = verdict.kind == "foreign"
     impossible = any(evidence.source == "shape" for evidence in verdict.evidence)
@@ -87,36 +100,43 @@ def _with(model: str | PathLike[str], chosen: _Candidate, why: str, *, force: bo
     result = {"belongs": "it belongs", "foreign": "it is foreign, and was forced"}.get(
         verdict.kind, "whether it belongs cannot be told"
     )
-    parts = open_model(model, _fitted(chosen))
-    return replace(parts, vae_origin=f"{chosen.path}, {why}: {result}", vae_forced=foreign)
+    return result, foreign
 
 
-def _fitted(chosen: _Candidate) -> AnyAutoencoder:
-    """The autoencoder as one of the denoiser's space: in its own units, else in those of that space."""
+def units_of(chosen: Candidate) -> Normalisation | None:
+    """What brings its raw latents into the denoiser's space: its own units, else those of that space, else those of
+    the autoencoder that the denoiser came with.
+    """
     space, own = chosen.verdict.denoiser_space, chosen.denoiser.autoencoder
     units = chosen.opened.normalisation or (units_in(chosen.subject, space.id) if space else None)
-    return read_autoencoder(chosen.opened, units or (own and own.normalisation), space)
+    return units or (own and own.normalisation)
 
 
-def _from_loose_files(folder: Path, vae: str | PathLike[str] | None, *, force: bool) -> Parts:
+def _with(model: str | PathLike[str], chosen: Candidate, why: str, *, force: bool, dtype: torch.dtype) -> Parts:
+    """The model with this autoencoder. Raises SpaceMismatch when that is surely wrong and not forced."""
+    result, forced = accepted(chosen, force=force)
+    autoencoder = read_autoencoder(chosen.opened, units_of(chosen), chosen.verdict.denoiser_space)
+    parts = open_model(model, autoencoder, dtype=dtype)
+    return replace(parts, vae_origin=f"{chosen.path}, {why}: {result}", vae_forced=forced)
+
+
+def _from_loose_files(folder: Path, vae: str | PathLike[str] | None, *, force: bool, dtype: torch.dtype) -> Parts:
     """A model file of a folder, with the autoencoder beside it that belongs to it."""
     model, autoencoders = _sorted_out(folder)
     if vae is not None:
-        return _with(model, _looked_at(open_denoiser(model), Path(vae)), "as asked", force=force)
+        return _with(model, looked_at(open_denoiser(model), Path(vae)), "as asked", force=force, dtype=dtype)
     if "vae" in open_checkpoint(model).parts:
-        own = open_model(model)
+        own = open_model(model, dtype=dtype)
         return replace(own, vae_origin=f"{own.vae_origin}: it is in {model.name}")
     denoiser = open_denoiser(model)
-    looked_at = [_looked_at(denoiser, path) for path in autoencoders]
-    belong = sorted(
-        (one for one in looked_at if one.verdict.kind == "belongs"), key=lambda one: -one.verdict.confidence
-    )
+    found = [looked_at(denoiser, path) for path in autoencoders]
+    belong = sorted((one for one in found if one.verdict.kind == "belongs"), key=lambda one: -one.verdict.confidence)
     if belong:
-        return _with(model, belong[0], f"of {len(looked_at)} beside {model.name}", force=force)
-    unsure = [one for one in looked_at if one.verdict.kind == "cannot tell"]
+        return _with(model, belong[0], f"of {len(found)} beside {model.name}", force=force, dtype=dtype)
+    unsure = [one for one in found if one.verdict.kind == "cannot tell"]
     if len(unsure) == 1:
-        return _with(model, unsure[0], f"of {len(looked_at)} beside {model.name}", force=force)
-    names = ", ".join(one.path.name for one in unsure or looked_at) or "none is there"
+        return _with(model, unsure[0], f"of {len(found)} beside {model.name}", force=force, dtype=dtype)
+    names = ", ".join(one.path.name for one in unsure or found) or "none is there"
     raise RequestError(
         f"{model} has no autoencoder inside, and of those beside it none surely belongs ({names}); name one with --vae."
     )

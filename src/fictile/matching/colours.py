@@ -48,10 +48,15 @@ class Agreement:
     readable: float | None
 
     @property
+    def mute(self) -> bool:
+        """Whether no linear map reads colours from the latents, so that nothing here says anything."""
+        return self.readable is not None and self.readable < READABLE
+
+    @property
     def shape(self) -> float:
         """The confidence that channels mean what is published, whatever their size."""
         figures = [figure for figure in (self.colours, self.response) if figure is not None]
-        if not figures or (self.readable is not None and self.readable < READABLE):
+        if not figures or self.mute:
             return 0.5
         accept = ACCEPT_FOUR if self.channels <= 4 else ACCEPT
         sure = confidence(min(figures), refuse=REFUSE, accept=accept)
@@ -60,7 +65,9 @@ class Agreement:
     @property
     def size(self) -> float:
         """The confidence that latents have the size that is published."""
-        return 0.5 if self.scale is None else of_scale(self.scale, refuse=REFUSE_SCALE, accept=ACCEPT_SCALE)
+        return (
+            0.5 if self.scale is None or self.mute else of_scale(self.scale, refuse=REFUSE_SCALE, accept=ACCEPT_SCALE)
+        )
 
     @property
     def confidence(self) -> float:

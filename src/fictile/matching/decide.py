@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fictile.autoencoder import KNOWN, Known, Normalisation, encoder_hash, kind_of
+from fictile.checkpoint.released_files import RELEASED
 from fictile.latent import SPACES, LatentSpace
-from fictile.matching.colours import READABLE, SWAP, Agreement, Observation, agreement, observe
+from fictile.matching.colours import SWAP, Agreement, Observation, agreement, observe
 from fictile.matching.references import reference
-from fictile.matching.released import RELEASED
 from fictile.matching.subjects import VaeSubject
 from fictile.matching.verdict import THRESHOLD, Evidence, Source, SpaceDecision
 
@@ -119,7 +119,7 @@ def _says(found: Agreement) -> str:
         if figure is not None
     ]
     says = f"They agree with the published ones by {' and '.join(halves)} (1 is all)"
-    if found.readable is not None and found.readable < READABLE:
+    if found.mute:
         return "No linear map reads colours from its latents, so that they say nothing."
     if found.swap > SWAP:
         says += "; they fit better with two channels swapped"

@@ -10,7 +10,7 @@ from fictile.autoencoder import Network, Normalisation
 from fictile.matching.calibration import calibration_pictures
 from fictile.matching.confidence import confidence, of_scale
 
-REFUSE, ACCEPT = 0.60, 0.98  # of the correlation of the channel that agrees least
+REFUSE, ACCEPT = 0.60, 0.98  # of the correlation of the channel that agrees least; docs/matching.md says why
 REFUSE_SCALE, ACCEPT_SCALE = 1.4, 1.1
 
 

@@ -26,6 +26,7 @@ class _Finding:
     evidence: Evidence
     belongs: float | None = None
     speaks: str | None = None  # the published space that it shows the autoencoder to speak
+    denies: str | None = None  # and the one that it shows it not to speak
 
 
 def match(denoiser: DenoiserSubject, vae: VaeSubject) -> Verdict:
@@ -103,6 +104,7 @@ def _colours(denoiser: DenoiserSubject, vae: VaeSubject) -> Iterable[_Finding]:
             evidence=evidence,
             belongs=None if informs else sure,
             speaks=space if belief >= THRESHOLD else None,
+            denies=space if belief <= 1 - THRESHOLD else None,
         )
 
 
@@ -149,6 +151,9 @@ def _verdict(denoiser: DenoiserSubject, vae: VaeSubject, findings: list[_Finding
     spoken = [finding.speaks for finding in findings if finding.speaks in SPACES]
     wanted = denoiser.space
     other = next((SPACES[space] for space in spoken if space and not (wanted and space == wanted.id)), None)
+    denied = {finding.denies for finding in findings}
+    if wanted and accepted:  # and denied as well, or it would belong
+        denied.discard(wanted.id)
     return Verdict(
         kind=kind,
         denoiser=denoiser.name,
@@ -157,5 +162,5 @@ def _verdict(denoiser: DenoiserSubject, vae: VaeSubject, findings: list[_Finding
         vae_space=wanted if kind == "belongs" else other if kind == "foreign" else None,
         confidence={"belongs": highest, "foreign": 1 - lowest}.get(kind, max(highest, 1 - lowest)),
         evidence=tuple(finding.evidence for finding in findings),
-        candidates=fitting(vae) if kind == "cannot tell" else (),
+        candidates=tuple(space for space in fitting(vae) if space not in denied) if kind == "cannot tell" else (),
     )

@@ -1,0 +1,59 @@
+"""What is converted: a model, perhaps with another autoencoder baked in; or an autoencoder alone, its space told."""
+
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+from fictile.checkpoint import Checkpoint, open_checkpoint
+from fictile.checkpoint.autoencoders import with_other_half
+from fictile.errors import RequestError
+from fictile.matching.choose import accepted, looked_at, units_of
+from fictile.matching.decide import decide_space, units_in
+from fictile.matching.opened import open_denoiser, subject_of
+
+
+def open_to_convert(
+    name: str | PathLike[str],
+    vae: str | PathLike[str] | None = None,
+    *,
+    force: bool = False,
+    variant: str | None = None,
+    ema: bool = False,
+) -> Checkpoint:
+    """A checkpoint to be written in another form, with the autoencoder `vae` in the place of its own if one is given:
+    after the same judgement that `generate` passes on it, and with `force` one of another space too.
+
+    An autoencoder alone gets its other half, if it lies beside it, and its space, if that shows.
+
+    Raises SpaceMismatch for a pair that surely does not belong together, RequestError for what cannot be opened.
+    """
+    opened = open_checkpoint(name, variant=variant, ema=ema)
+    if vae is not None:
+        return _baked(name, opened, Path(vae), force=force)
+    if opened.identity.kind != "autoencoder" or opened.identity.problems:
+        return opened
+    whole = with_other_half(opened)
+    if whole.normalisation is not None:
+        return whole
+    subject = subject_of(whole)
+    space = decide_space(subject).space
+    return replace(whole, space=space, normalisation=units_in(subject, space.id)) if space else whole
+
+
+def _baked(name: str | PathLike[str], opened: Checkpoint, vae: Path, *, force: bool) -> Checkpoint:
+    if "unet" not in opened.parts:
+        raise RequestError(
+            f"{opened.path} is {opened.identity.title}, but an autoencoder is baked into a whole model; give one."
+        )
+    chosen = looked_at(open_denoiser(name), vae)
+    result, forced = accepted(chosen, force=force)
+    identity = opened.identity
+    return replace(
+        opened,
+        identity=replace(identity, missing=tuple(part for part in identity.missing if part != "autoencoder")),
+        parts={**opened.parts, "vae": chosen.opened.parts["vae"]},
+        normalisation=units_of(chosen),
+        space=chosen.verdict.denoiser_space,
+        vae_origin=f"{vae.name}, baked in: {result}",
+        vae_forced=forced,
+    )

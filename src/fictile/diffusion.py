@@ -80,7 +80,7 @@ class Diffusion:
 
         `given` is the height and width of the picture that it starts from, if it does.
         """
-        if not recipe.prompt.strip():
+        if not recipe.prompt.strip() and recipe.strength > 0:
             raise RequestError("The prompt is empty; say what the picture should show.")
         for text in (recipe.prompt, recipe.negative):
             self.text.read(text, weighting=recipe.weighting, clip_skip=recipe.clip_skip)
@@ -108,8 +108,9 @@ class Diffusion:
         StepNoise((), (recipe.seed, recipe.seed + recipe.count - 1))
         self._check_size(recipe.size, given)
 
-    def fitted(self, start: Latent) -> Latent:
-        """A latent to start from, continued at its lower and right edge as far as the denoiser needs it.
+    def fitted(self, start: Latent, *, asis: bool = False) -> Latent:
+        """A latent to start from, continued at its lower and right edge as far as the denoiser needs it; `asis` where
+        that will not see it.
 
         Raises SpaceMismatch for a latent of another space, RequestError for several or one that is not finite.
         """
@@ -119,7 +120,7 @@ class Diffusion:
         if not start.data.isfinite().all():
             raise RequestError("The latent to start from has values that are not finite numbers; make it again.")
         height, width = start.data.shape[2:]
-        cells = self.multiple // self.denoiser.space.factor
+        cells = 1 if asis else self.multiple // self.denoiser.space.factor
         data = F.pad(start.data.float(), (0, -width % cells, 0, -height % cells), mode="replicate")
         return replace(start.with_data(data.cpu()), size=start.picture_size)
 

@@ -107,7 +107,10 @@ class Drawing:
         self.diffusion.check(recipe, None if init is None else init_size(init))
         if init is None:
             return None
-        latent = self.diffusion.fitted(init) if isinstance(init, Latent) else self._encoded(init, recipe)
+        if isinstance(init, Latent):
+            latent = self.diffusion.fitted(init, asis=recipe.strength == 0)
+        else:
+            latent = self._encoded(init, recipe)
         return Start(latent=latent.data, mask=mask and self._cells(mask))
 
     def _sampled(

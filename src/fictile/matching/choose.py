@@ -70,10 +70,12 @@ def open_codec(
     decision = decide_space(subject)
     if decision.space:
         units = units_in(subject, decision.space.id)
-        return AutoencoderCodec(read_autoencoder(opened, units, decision.space), runtime, memory=memory, own=True)
+        autoencoder = read_autoencoder(opened, units, decision.space, network=subject.network)
+        return AutoencoderCodec(autoencoder, runtime, memory=memory, own=True)
     logging.getLogger(__name__).warning("%s Its latents are kept in a space of its own.", decision.sentence())
     units = opened.normalisation or Normalisation.identity(subject.network.spec.channels)
-    return AutoencoderCodec(read_autoencoder(opened, units), runtime, memory=memory, own=True)
+    autoencoder = read_autoencoder(opened, units, network=subject.network)
+    return AutoencoderCodec(autoencoder, runtime, memory=memory, own=True)
 
 
 def looked_at(denoiser: DenoiserSubject, path: Path) -> Candidate:
@@ -115,7 +117,8 @@ def units_of(chosen: Candidate) -> Normalisation | None:
 def _with(model: str | PathLike[str], chosen: Candidate, why: str, *, force: bool, dtype: torch.dtype) -> Parts:
     """The model with this autoencoder. Raises SpaceMismatch when that is surely wrong and not forced."""
     result, forced = accepted(chosen, force=force)
-    autoencoder = read_autoencoder(chosen.opened, units_of(chosen), chosen.verdict.denoiser_space)
+    space, network = chosen.verdict.denoiser_space, chosen.subject.network
+    autoencoder = read_autoencoder(chosen.opened, units_of(chosen), space, network=network)
     parts = open_model(model, autoencoder, dtype=dtype)
     return replace(parts, vae_origin=f"{chosen.path}, {why}: {result}", vae_forced=forced)
 

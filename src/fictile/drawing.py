@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fictile.codec import AutoencoderCodec, check_tiling
+from fictile.codec import AutoencoderCodec
 from fictile.diffusion import Diffusion, Start
 from fictile.editing import EditTask
 from fictile.engine import PRECISIONS
@@ -103,8 +103,9 @@ class Drawing:
 
     def _start(self, recipe: Recipe, init: Picture | Latent | None, mask: Mask | None = None) -> Start | None:
         """What sampling starts from, once the recipe has been checked: nothing but noise if nothing is given."""
-        check_tiling(recipe.tiling)
         self.diffusion.check(recipe, None if init is None else init_size(init))
+        precision = PRECISIONS[recipe.decode_precision]
+        self.codec.check_memory(recipe.tiling, recipe.size, precision, encode=False)
         if init is None:
             return None
         if isinstance(init, Latent):

@@ -159,7 +159,8 @@ def test_inspect_tells_what_a_file_is(run: Run, tiny: Path, photo: Path) -> None
         assert found["description"] in run("inspect", path).stdout
     assert json.loads(run("inspect", "fox.png", "--json").stdout)["about"]["fictile"]["prompt"] == "a fox"
     assert "fictile.prompt" in run("inspect", "fox.png").stdout
-    assert "unknown" in run("inspect", photo.with_name("note.txt")).stdout
+    note = run("inspect", photo.with_name("note.txt"))
+    assert (note.code, "nothing else that Fictile knows" in note.sentence) == (2, True)
 
 
 def test_version(run: Run) -> None:

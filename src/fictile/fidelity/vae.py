@@ -6,11 +6,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from fictile.checkpoint.folder import PACKAGED
 from fictile.codec import AutoencoderCodec, check_tiling
 from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent
-from fictile.loading import PACKAGED
 from fictile.matching.choose import open_codec
 from fictile.picture import Picture, from_uint8, to_uint8
 

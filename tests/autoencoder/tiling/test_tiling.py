@@ -62,7 +62,7 @@ def of_range(seen: Tensor, expected: Tensor) -> float:
 def plans(spec: Spec, *, encode: bool) -> dict[str, Plan]:
     """The one that keeps all it can and the one that keeps the least, in whole bands and row by row."""
     high, wide = CELLS
-    planner = Planner(costs=count_costs(spec, encode=encode), high=high, wide=wide, itemsize=4)
+    planner = Planner(costs=count_costs(spec, torch.float32, encode=encode), high=high, wide=wide)
     fast, small = planner.plan(2**40), planner.plan(0)
 
     def by_row(plan: Plan, rows: int) -> Plan:

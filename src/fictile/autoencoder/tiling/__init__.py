@@ -19,6 +19,8 @@ network in bands of rows, and each layer gets exactly what it would get in an un
 The answer differs from an untiled run's by rounding only. For float32 the bound is `ERROR_BOUND`, held by tests.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,11 +28,13 @@ from torch import Tensor
 from fictile.autoencoder.network import Network
 from fictile.autoencoder.spec import DCSpec, KLSpec, Spec, TinySpec, WanSpec
 from fictile.autoencoder.tiling.costs import count_costs
+from fictile.autoencoder.tiling.malloc import exact_malloc
 from fictile.autoencoder.tiling.networks import decoding, encoding
 from fictile.autoencoder.tiling.plan import Plan, Planner
 from fictile.autoencoder.tiling.run import run
+from fictile.autoencoder.tiling.stages import Stage
 
-__all__ = ["ERROR_BOUND", "Plan", "decode", "encode", "is_small", "make_plan", "untiled_memory"]
+__all__ = ["ERROR_BOUND", "Plan", "decode", "encode", "is_small", "make_plan", "peak_memory", "untiled_memory"]
 
 ERROR_BOUND = 1e-3  # of the range of the answer, between a tiled and an untiled run in float32
 SHARE, LEAST = 0.25, 2**30  # what a plan takes of plenty: this part of an untiled run's memory, or these bytes
@@ -43,7 +47,8 @@ def make_plan(
     """How one picture of this height and width, in pixels, goes through a network.
 
     The plan has the fewest operations that need a quarter of an untiled run's memory or 1 GiB, and at most `within`
-    bytes. Where that is too little for any, it is the plan with the least memory.
+    bytes. Where that is too little for any, it is the plan with the least memory. `plan.memory` bounds what it takes
+    beside the weights, on a CPU with glibc's malloc (`malloc.py`).
     """
     planner = _planner(spec, size, dtype, encode=encode)
     enough = max(int(SHARE * planner.untiled_memory), LEAST)
@@ -53,6 +58,13 @@ def make_plan(
 def untiled_memory(spec: Spec, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> int:
     """Bytes that an untiled run of one picture needs beside the weights, from counted tensors."""
     return _planner(spec, size, dtype, encode=encode).untiled_memory
+
+
+def peak_memory(
+    spec: Spec, size: tuple[int, int], dtype: torch.dtype, *, encode: bool, plan: Plan | None = None
+) -> int:
+    """Bytes at the largest, beside the weights, for one picture of this height and width: by a plan, or untiled."""
+    return plan.memory if plan else untiled_memory(spec, size, dtype, encode=encode)
 
 
 def is_small(spec: Spec, size: tuple[int, int], dtype: torch.dtype, free: int) -> bool:
@@ -65,18 +77,25 @@ def encode(
     network: Network, pixels: Float[Tensor, "b 3 h w"], plan: Plan
 ) -> tuple[Float[Tensor, "b z hz wz"], Float[Tensor, "b z hz wz"]]:
     """What `network.encode` answers, one picture after another."""
-    moments = [run(encoding(network), plan, picture) for picture in pixels.split(1)]
-    return network.posterior(torch.cat(moments))
+    return network.posterior(_one_by_one(encoding, network, pixels, plan))
 
 
 def decode(network: Network, z: Float[Tensor, "b z hz wz"], plan: Plan) -> Float[Tensor, "b 3 h w"]:
     """What `network.decode` answers, one picture after another."""
-    return torch.cat([run(decoding(network), plan, latent) for latent in z.split(1)])
+    return _one_by_one(decoding, network, z, plan)
+
+
+def _one_by_one(
+    half: Callable[[Network], list[Stage]], network: Network, given: Float[Tensor, "b c h w"], plan: Plan
+) -> Float[Tensor, "b d h2 w2"]:
+    with exact_malloc():
+        first, *more = [run(half(network), plan, one) for one in given.split(1)]
+    return torch.cat([first, *more]) if more else first
 
 
 def _planner(spec: Spec, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> Planner:
     high, wide = (side // spec.factor for side in size)
-    return Planner(costs=count_costs(spec, encode=encode), high=high, wide=wide, itemsize=dtype.itemsize)
+    return Planner(costs=count_costs(spec, dtype, encode=encode), high=high, wide=wide)
 
 
 def _widest(spec: Spec) -> int:

@@ -4,6 +4,7 @@ A list is made for one picture: its barriers remember what they took.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -186,20 +187,30 @@ def padded_below(conv: nn.Conv2d) -> Local:
 
 def doubled(conv: nn.Conv2d) -> Local:
     """Every cell becomes 2x2 equal ones, and a 3x3 convolution follows."""
-    return Local(function=lambda rows: _doubled(conv, rows), before=1, after=1, growth=2)
+    return Local(function=_doubling(conv), before=1, after=1, growth=2)
 
 
-def _doubled(conv: nn.Conv2d, rows: Tensor) -> Tensor:
+def _doubling(conv: nn.Conv2d) -> Callable[[Tensor], Tensor]:
     """On a CPU in float32, where sums of weights are as good as weights, without computing equal products twice.
 
     A pixel's nine neighbours are four cells of the smaller map, so that four sums of weights do. A transposed
     convolution of stride 2, whose 4x4 kernel is the 3x3 one spread over 2x2 pixels, is the same as both steps together.
     """
-    if rows.device.type in ("cpu", "meta") and rows.dtype == torch.float32:
-        spread = sum(F.pad(conv.weight, (across, 1 - across, down, 1 - down)) for down in (0, 1) for across in (0, 1))
-        assert isinstance(spread, Tensor), "four kernels were summed"
-        return F.conv_transpose2d(rows, spread.flip(2, 3).transpose(0, 1), conv.bias, stride=2, padding=(3, 1))
-    return valid(conv, F.interpolate(rows, scale_factor=2.0, mode="nearest")[:, :, 1:-1])
+
+    @cache
+    def spread() -> Tensor:
+        weight = conv.weight.flip(2, 3).transpose(0, 1)
+        kernel = F.pad(weight, (0, 1, 0, 1))
+        for down, across in ((0, 1), (1, 0), (1, 1)):
+            kernel[:, :, down : down + 3, across : across + 3] += weight
+        return kernel
+
+    def double(rows: Tensor) -> Tensor:
+        if rows.device.type in ("cpu", "meta") and rows.dtype == torch.float32:
+            return F.conv_transpose2d(rows, spread(), conv.bias, stride=2, padding=(3, 1))
+        return valid(conv, F.interpolate(rows, scale_factor=2.0, mode="nearest")[:, :, 1:-1])
+
+    return double
 
 
 def _shortcut_down(layer: dc.Downsample) -> Local:
@@ -215,8 +226,10 @@ def _shortcut_down(layer: dc.Downsample) -> Local:
 
 
 def _shortcut_up(layer: dc.Upsample) -> Local:
+    double = _doubling(layer.conv)
+
     def up(rows: Tensor) -> Tensor:
-        y = F.pixel_shuffle(valid(layer.conv, rows), 2) if layer.fold else _doubled(layer.conv, rows)
+        y = F.pixel_shuffle(valid(layer.conv, rows), 2) if layer.fold else double(rows)
         inner = rows[:, :, 1:-1]
         return y + F.pixel_shuffle(dc.repeated(inner, 4 * layer.outputs), 2) if layer.shortcut else y
 

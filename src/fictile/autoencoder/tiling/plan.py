@@ -1,7 +1,7 @@
 """Which maps to keep and which to compute again, so that a picture fits into the memory there is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 
@@ -9,12 +9,7 @@ from fictile.autoencoder.tiling.costs import Costs
 
 MIB = 2**20
 BANDS = (64 * MIB, 16 * MIB, 4 * MIB)  # what a band may need while it passes through a stage; small ones are slower
-SLAB = (
-    48 * MIB
-)  # in which maps are kept: more than malloc keeps for itself when it is freed (mallopt(3), M_MMAP_THRESHOLD)
-SLACK = (
-    128 * MIB
-)  # that malloc holds back from the system (mallopt(3), M_TRIM_THRESHOLD); small runs were seen to need more
+OVERHEAD = 32 * MIB  # beside all that is counted: code that oneDNN makes, and what malloc holds in small pieces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +30,7 @@ class Plan:
     """The passes over a picture, and what they cost."""
 
     passes: tuple[Pass, ...]
+    slab: int  # bytes of the pieces in which a map is kept, and let go
     memory: int  # bytes at the largest, weights not counted
     operations: int
     untiled_operations: int
@@ -47,12 +43,11 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Planner:
-    """Plans for one network, of `high` times `wide` cells of the latent, in numbers of `itemsize` bytes."""
+    """Plans for one network, and `high` times `wide` cells of the latent."""
 
     costs: Costs
     high: int
     wide: int
-    itemsize: int
 
     def plan(self, within: int) -> Plan:
         """The plan with the fewest operations that needs at most `within` bytes; if there is none, the smallest."""
@@ -64,7 +59,7 @@ class Planner:
     @property
     def untiled_memory(self) -> int:
         """Bytes that an untiled run needs beside the weights, from counted tensors."""
-        return self.costs.untiled(self.high * self.wide) * self.itemsize
+        return self.costs.untiled(self.high * self.wide)
 
     def _smallest(self, band: int) -> Plan:
         """The plan with the least memory, to a hundredth."""
@@ -80,9 +75,8 @@ class Planner:
 
     def _fastest(self, band: int, within: int | None) -> Plan | None:
         """Dynamic programming over the barriers: for each map that may be kept, the cheapest passes that lead there."""
-        best: dict[int, Plan] = {
-            0: Plan(passes=(), memory=0, operations=0, untiled_operations=self._operations(0, self._last))
-        }
+        whole = self._operations(0, self._last)
+        best = {0: Plan(passes=(), slab=band, memory=0, operations=0, untiled_operations=whole)}
         for previous, end in pairwise((0, *self._barriers, self._last)):
             found: dict[int, Plan] = {}
             for start, plan in best.items():
@@ -90,11 +84,11 @@ class Planner:
                     one, memory = self._pass(start, keep, end, band)
                     if within is not None and memory > within:
                         continue
-                    longer = Plan(
+                    longer = replace(
+                        plan,
                         passes=(*plan.passes, one),
                         memory=max(plan.memory, memory),
                         operations=plan.operations + self._operations(start, end),
-                        untiled_operations=plan.untiled_operations,
                     )
                     kept = start if keep is None else keep
                     if kept not in found or _cost(longer) < _cost(found[kept]):
@@ -107,7 +101,7 @@ class Planner:
         yield None
         if end < self._last and previous < end:
             yield end
-            yield min(range(previous + 1, end + 1), key=lambda place: self.costs.places[place].numbers)
+            yield min(range(previous + 1, end + 1), key=lambda place: self.costs.places[place].size)
 
     def _pass(self, start: int, keep: int | None, end: int, band: int) -> tuple[Pass, int]:
         """The pass, and the bytes it needs: what is read and what is written, a band under way, and what waits.
@@ -117,25 +111,24 @@ class Planner:
         here = self.costs.places[start].rows
         widest, waiting, remembered = self._under_way(start, end)
         rows = min(max(int(band / (widest / here)), 1), self.high * here)
-        read, written = self._map(start) if start else 0, self._map(keep) if keep else 0
-        maps = max(read, written) + min(read, written, 2 * SLAB)
-        answer = 2 * self._map(end) if end == self._last else 0  # in slabs, and then as one
-        memory = SLACK + maps + answer + int(rows * widest / here) + waiting + remembered
+        read, written = self._map(start) if start else 0, 0 if keep is None else self._map(keep)
+        written = self._map(end) if end == self._last else written
+        maps = max(read, written) + min(read, written, 2 * band)
+        memory = OVERHEAD + self.costs.fixed + maps + int(rows * widest / here) + waiting + remembered
         return Pass(start=start, end=end, keep=keep, rows=rows), memory
 
     def _under_way(self, start: int, end: int) -> tuple[int, int, int]:
         """Bytes of a band as high as a row of cells at its widest, of all that waits for the next, and in barriers."""
         if (start, end) not in self._known:
             places, steps = self.costs.places[start : end + 1], self.costs.steps[start : end + 1]
-            row = self.wide * self.itemsize
-            widest = max(step.band for step in steps) * row
+            widest = max(step.band for step in steps) * self.wide
             pairs = zip(places, steps, strict=False)
-            waiting = sum(step.context * place.numbers * row // place.rows for place, step in pairs)
-            self._known[start, end] = widest, waiting, sum(step.memory for step in steps) * row * self.high
+            waiting = sum(step.context * place.size * self.wide // place.rows for place, step in pairs)
+            self._known[start, end] = widest, waiting, sum(step.memory for step in steps) * self.wide * self.high
         return self._known[start, end]
 
     def _map(self, place: int) -> int:
-        return self.costs.places[place].numbers * self.high * self.wide * self.itemsize
+        return self.costs.places[place].size * self.high * self.wide
 
     def _operations(self, start: int, end: int) -> int:
         return self._sums[end] - self._sums[start]

@@ -188,13 +188,12 @@ class Flow:
                 return self._through(self._stage, others, newest)
 
     def _through(self, stage: Local, others: list[Tensor], newest: Tensor) -> Rows | None:
-        above = stage.before if self._window is None else 0
         self._seen += newest.shape[2]
-        below = stage.after if self._seen == self._height else 0
-        window = newest if self._window is None else torch.cat([self._window, newest], dim=2)
-        if above or below:
-            window = F.pad(window, (0, 0, above, below))
-        others = [torch.cat(pair, dim=2) for pair in zip(self._others, others, strict=True)] if self._others else others
+        border = [torch.zeros_like(newest[:, :, :1])]
+        above = border * stage.before if self._window is None else [self._window]
+        below = border * stage.after if self._seen == self._height else []
+        window = _joined(*above, newest, *below)
+        others = [_joined(*pair) for pair in zip(self._others, others, strict=True)] if self._others else others
         ready = (window.shape[2] - stage.before - stage.after) // stage.stride
         used = max(ready, 0) * stage.stride
         # Slices are copied: they would hold the whole band in memory until the next one comes.
@@ -204,6 +203,12 @@ class Flow:
             return None
         window = window[:, :, : stage.before + used + stage.after]
         return (*(other[:, :, :used] for other in others), stage.function(window))
+
+
+def _joined(*bands: Tensor) -> Tensor:
+    """Bands upon one another. Empty ones are left out: beside them torch forgets the memory format."""
+    there = [band for band in bands if band.shape[2]]
+    return torch.cat(there, dim=2) if len(there) > 1 else there[0]
 
 
 def height_after(stage: Stage, height: int) -> int:

@@ -1,8 +1,7 @@
-"""Tiling: the SD1 decoder, with random weights in float32, on whole pictures, in exact bands, and in blended tiles.
+"""Tiling: the SD1 decoder, with random weights in float32, by diffusers as a whole and in its tiles, and in our bands.
 
-Each run is a process of its own, so that its memory is its own. Times are CPU seconds of one thread: they are worth
-something on a busy machine too. The blended tiles are what other programs do (tiles that overlap by a
-quarter); they are approximate, and measured for that.
+Each run is a process of its own, so that its memory is its own, with one thread. Times are CPU seconds: they are worth
+something on a busy machine too. The error is the largest against diffusers as a whole, as a share of its range.
 
     python -m benchmarks.tiling 512 1024 2048
 """
@@ -11,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,10 +21,12 @@ from torch import Tensor
 
 from benchmarks.machine import this_machine
 from benchmarks.memory import growth
+from benchmarks.peer import diffusers_autoencoder
 from fictile.autoencoder import KL, KLSpec, tiling
 
-WAYS = ("untiled", "exact", "exact, half", "approximate")  # half of the memory of an untiled run
-TILE, OVERLAP = 32, 8  # cells of the latent
+TILE = 512  # pixels, what Stable Diffusion 1 was trained on, and so what diffusers takes
+SHARES = {"bands, a half": 0.5, "bands, a quarter": 0.25, "bands, 0.15": 0.15}  # of an untiled run's memory
+WAYS = ("diffusers", "diffusers, its tiles", "untiled", *SHARES)
 
 
 def decoder() -> KL:
@@ -41,49 +43,43 @@ def latent(side: int) -> Tensor:
     """A latent with a strong gradient from corner to corner."""
     cells = side // 8
     ramp = torch.linspace(-3, 3, cells)
-    return torch.randn(1, 4, cells, cells) + ramp[:, None] + ramp
+    noise = torch.randn(1, 4, cells, cells, generator=torch.Generator().manual_seed(side))
+    return noise + ramp[:, None] + ramp
 
 
-def decode(network: KL, z: Tensor, way: str) -> Tensor:
-    """Pixels, in one of the `WAYS`."""
+def prepared(way: str) -> Callable[[Tensor], Tensor]:
+    """From a latent to pixels, in one of the `WAYS`."""
+    network = decoder()
+    if way.startswith("diffusers"):
+        other: Any = diffusers_autoencoder(network).eval()  # whose annotations know no Tensor
+        other.to(memory_format=torch.contiguous_format)
+        if way == WAYS[1]:
+            other.enable_tiling()
+            other.tile_latent_min_size, other.tile_sample_min_size = TILE // 8, TILE
+        return lambda z: other.decode(z, return_dict=False)[0]
     if way == "untiled":
-        return network.decode(z)
-    if way == "approximate":
-        return blended(network, z)
-    size = z.shape[2] * 8, z.shape[3] * 8
-    whole = tiling.untiled_memory(network.spec, size, z.dtype, encode=False)
-    within = whole // 2 if way == WAYS[2] else None
-    return tiling.decode(network, z, tiling.make_plan(network.spec, size, z.dtype, encode=False, within=within))
+        return network.decode
+    return lambda z: tiling.decode(network, z, plan(network.spec, z.shape[-1] * 8, way))
 
 
-def blended(network: KL, z: Tensor) -> Tensor:
-    """Tiles decoded one by one, and mixed where they overlap."""
-    _, _, high, wide = z.shape
-    total, weights = torch.zeros(1, 3, 8 * high, 8 * wide), torch.zeros(1, 1, 8 * high, 8 * wide)
-    step = TILE - OVERLAP
-    ramp = (torch.arange(8 * TILE) + 0.5).minimum(8 * TILE - torch.arange(8 * TILE) - 0.5).clamp(max=8 * OVERLAP)
-    for top in range(0, max(high - OVERLAP, 1), step):
-        for left in range(0, max(wide - OVERLAP, 1), step):
-            pixels = network.decode(z[:, :, top : top + TILE, left : left + TILE])
-            rows, columns = pixels.shape[2:]
-            weight = ramp[:rows, None] * ramp[:columns]
-            place = (..., slice(8 * top, 8 * top + rows), slice(8 * left, 8 * left + columns))
-            total[place] += pixels * weight
-            weights[place] += weight
-    return total / weights
+def plan(spec: KLSpec, side: int, way: str) -> tiling.Plan:
+    """The fastest within its share of memory."""
+    size = side, side
+    whole = tiling.untiled_memory(spec, size, torch.float32, encode=False)
+    return tiling.make_plan(spec, size, torch.float32, encode=False, within=int(SHARES[way] * whole))
 
 
 def once(way: str, side: int, path: Path) -> dict[str, Any]:
     """One run of this process: CPU seconds and bytes; the pixels are left in a file."""
-    network, z, found = decoder(), latent(side), dict[str, Any]()
-    decode(network, latent(64), way)  # libraries are loaded and warm
+    decode, z, found = prepared(way), latent(side), dict[str, Any]()
 
     def run() -> None:
         start = time.process_time()
-        found["pixels"] = decode(network, z, way)
+        found["pixels"] = decode(z)
         found["seconds"] = time.process_time() - start
 
     with torch.inference_mode():
+        decode(latent(64))  # libraries are loaded, operations counted
         found["memory"] = growth(run)
     save_file({"pixels": found.pop("pixels").contiguous()}, path)
     return found
@@ -93,7 +89,7 @@ def table(sides: list[int], ways: tuple[str, ...] = WAYS) -> None:
     """Run all of them, and print a table for docs/tiling.md."""
     machine = this_machine()
     print(f"{machine.date} UTC; {machine.cpu}, {machine.cores} cores ({', '.join(machine.flags)}), load {machine.load}")
-    print("\n| side | way | CPU seconds | memory, MiB | forecast, MiB | largest error, of the range |")
+    print("\n| side | way | CPU seconds | memory, MiB | forecast, MiB (operations) | largest error, of the range |")
     print("|---|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         for side in sides:
@@ -117,14 +113,13 @@ def table(sides: list[int], ways: tuple[str, ...] = WAYS) -> None:
                 )
 
 
-def forecast(way: str, side: int) -> int | str:
-    """MiB that were counted before the run."""
-    size, spec = (side, side), KLSpec()
-    whole = tiling.untiled_memory(spec, size, torch.float32, encode=False)
-    if way in WAYS[1:3]:
-        within = whole // 2 if way == WAYS[2] else None
-        return tiling.make_plan(spec, size, torch.float32, encode=False, within=within).memory // 2**20
-    return whole // 2**20 if way == "untiled" else ""
+def forecast(way: str, side: int) -> str:
+    """MiB that were counted before the run, and operations as a multiple of an untiled run's."""
+    if way in SHARES:
+        made = plan(KLSpec(), side, way)
+        return f"{made.memory // 2**20} ({made.effort:.2f} times)"
+    whole = tiling.untiled_memory(KLSpec(), (side, side), torch.float32, encode=False)
+    return f"{whole // 2**20}" if way == "untiled" else ""
 
 
 if __name__ == "__main__":

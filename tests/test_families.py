@@ -272,7 +272,7 @@ def test_a_folder_and_a_single_file_are_the_same_model(pair: Pair, tmp_path: Pat
         assert np.abs(to_uint8(picture.pixels).astype(int) - to_uint8(expected)).max() <= 1
         assert model.name == place.stem
         assert picture.recipe.model_hash == model.hashes.model  # pyright: ignore[reportOptionalMemberAccess]
-        again = load(place, runtime=EXACT).replay(picture.recipe, init=begun(pair, model))
+        again = model.replay(picture.recipe, init=begun(pair, model))
         assert torch.equal(again.pixels, picture.pixels)
 
 

@@ -1,14 +1,18 @@
 """Pictures to latents and back, with one autoencoder on one machine."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, tiling
-from fictile.engine import Runtime, precision_name
-from fictile.errors import RequestError
+from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, Ready, tiling
+from fictile.engine import OPENVINO, Job, Runtime, precision_name, ran_out_of_memory
+from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent, LatentSpace
 from fictile.picture import Picture, crop, pad_to_multiple
 
@@ -17,7 +21,9 @@ Notes = tuple[str, ...]
 
 TILINGS = ("auto", "on", "off")
 MARGIN = 1.2  # between what is forecast from counted tensors and what has to be free
-GIB = 2**30
+MIB = 2**20
+
+T = TypeVar("T")
 
 
 class AutoencoderCodec:
@@ -37,7 +43,8 @@ class AutoencoderCodec:
         own: bool = False,
     ) -> None:
         self.runtime = runtime
-        self._ladder = PrecisionLadder(autoencoder, runtime.device, own=own)
+        ready = partial(_ready, runtime) if runtime.backend == OPENVINO else None
+        self._ladder = PrecisionLadder(autoencoder, runtime.device, own=own, ready=ready)
         self._memory = memory
         self._told: set[str] = set()
         self._ladder.at(self.dtype)  # now, not at the first picture
@@ -67,7 +74,7 @@ class AutoencoderCodec:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
 
         The picture is mirrored beyond its lower and right edge where the autoencoder needs more; the latent remembers
-        the true size. Raises FictileError when the result is not finite.
+        the true size. Raises FictileError when the result is not finite, and as `check_memory` does.
         """
         latent, notes = self.encoded(picture, self.space.factor, self.dtype, tiling)
         self.tell(notes)
@@ -77,7 +84,7 @@ class AutoencoderCodec:
         """A latent of one picture to the picture, in its true size.
 
         Raises SpaceMismatch for a latent of another space, RequestError for several, FictileError when the result is
-        not finite.
+        not finite, and as `check_memory` does.
         """
         latent.check(self.space)
         if len(latent) != 1:
@@ -93,39 +100,81 @@ class AutoencoderCodec:
     ) -> tuple[Latent, Notes]:
         """The latent of a picture that is mirrored beyond its edge up to a multiple, begun in `dtype`."""
         pixels, size = pad_to_multiple(picture.pixels[None], multiple)
-        within = self._within(tiling, (pixels.shape[2], pixels.shape[3]), dtype, encode=True)
-        with self.runtime.limited():
-            posterior, used = self._ladder.encode(pixels, dtype, within=within)
+        (posterior, used), banded = self._tiled(
+            lambda within: self._ladder.encode(pixels, dtype, within=within),
+            (tiling, (pixels.shape[2], pixels.shape[3]), dtype),
+            encode=True,
+        )
         latent = Latent(posterior.mean.cpu(), self.space, size, self.content_hash)
-        return latent, self._widened("encoded", dtype, used) + _banded("encoded", within)
+        return latent, self._widened("encoded", dtype, used) + banded
 
     def decoded(self, latent: Latent, dtype: torch.dtype, tiling: str = "auto") -> tuple[Float[Tensor, "3 h w"], Notes]:
         """The pixels of one latent in their true size, in [-1, 1], begun in `dtype`."""
-        within = self._within(tiling, self._size(latent), dtype, encode=False)
-        with self.runtime.limited():
-            pixels, used = self._ladder.decode(latent, dtype, within=within)
+        size = latent.data.shape[2] * self.space.factor, latent.data.shape[3] * self.space.factor
+        (pixels, used), banded = self._tiled(
+            lambda within: self._ladder.decode(latent, dtype, within=within), (tiling, size, dtype), encode=False
+        )
         whole = latent.size or (pixels.shape[2], pixels.shape[3])
-        notes = self._widened("decoded", dtype, used) + _banded("decoded", within)
-        return crop(pixels[0].cpu(), whole).clamp(-1, 1), notes
+        return crop(pixels[0].cpu(), whole).clamp(-1, 1), self._widened("decoded", dtype, used) + banded
 
-    def settled(self, tiling: str, latent: Latent, dtype: torch.dtype) -> str:
-        """Whether a decode goes in bands: "on" or "off", where "auto" leaves it to the free memory."""
-        return "off" if self._within(tiling, self._size(latent), dtype, encode=False) is None else "on"
+    def check_memory(self, tiling: str, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> None:
+        """Raises RequestError for an unknown tiling, and with "auto" where not even bands fit into the free memory."""
+        self._within(tiling, size, dtype, encode=encode)
 
-    def _size(self, latent: Latent) -> tuple[int, int]:
-        """Height and width of all pixels that the network makes."""
-        return latent.data.shape[2] * self.space.factor, latent.data.shape[3] * self.space.factor
+    def _tiled(
+        self,
+        run: Callable[[int | None], T],
+        asked: tuple[str, tuple[int, int], torch.dtype],
+        *,
+        encode: bool,
+    ) -> tuple[T, Notes]:
+        """What `run` makes in bands of so many bytes, or untiled of None; and a note of bands.
+
+        An untiled run that runs out of memory is no end if the choice was left to us: bands follow.
+        """
+        wanted, size, dtype = asked
+        within, why = self._within(wanted, size, dtype, encode=encode), "to save memory"
+        done = "encoded" if encode else "decoded"
+        with self.runtime.limited():
+            if within is None:
+                try:
+                    return run(None), ()
+                except (RuntimeError, MemoryError) as error:
+                    if wanted != "auto" or not ran_out_of_memory(error):
+                        raise
+                # What it held is let go of together with the error.
+                within, why = self._free(), "because memory ran out for the whole"
+            try:
+                return run(within), (_banded(done, why),)
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out_of_memory(error):
+                    raise
+        raise FictileError(
+            f"Memory ran out while the picture was {done}, even in bands of rows: close other programs, or make it "
+            "smaller."
+        )
+
+    def _free(self) -> int:
+        """The bytes that a run may take."""
+        return int(self.runtime.room() / MARGIN)
 
     def _within(self, wanted: str, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> int | None:
-        """The bytes that bands may take, or None for an untiled run. Raises RequestError for an unknown tiling."""
+        """The bytes that bands may take, or None for an untiled run. Raises as `check_memory` does."""
         check_tiling(wanted)
         if wanted == "off":
             return None
-        spec, free = self._ladder.spec, int(self.runtime.room() / MARGIN)
-        if wanted == "auto" and (
-            tiling.is_small(spec, size, dtype, free) or tiling.untiled_memory(spec, size, dtype, encode=encode) <= free
-        ):
+        spec, free = self._ladder.spec, self._free()
+        if wanted == "on":
+            return free
+        if tiling.is_small(spec, size, dtype, free) or tiling.untiled_memory(spec, size, dtype, encode=encode) <= free:
             return None
+        least = tiling.make_plan(spec, size, dtype, encode=encode, within=free).memory
+        if least > free:
+            raise RequestError(
+                f"A picture of {size[1]}x{size[0]} is {'encoded' if encode else 'decoded'} in {least / MIB:.0f} MiB at "
+                f"least, in bands of rows, but {free / MIB:.0f} MiB can be had: close other programs, or make it "
+                "smaller; --tiling on tries nonetheless."
+            )
         return free
 
     def tell(self, notes: Notes) -> None:
@@ -144,15 +193,19 @@ class AutoencoderCodec:
         return (f"{done} in {precision_name(used)}, because {precision_name(asked)} overflowed",)
 
 
+def _ready(runtime: Runtime, dtype: torch.dtype) -> Ready:
+    """What makes an autoencoder's graphs ready, in this precision."""
+    backend = replace(runtime, dtype=dtype).runner()
+    return lambda network, example: backend.ready(Job(network=network, example=[(example, (0, 2, 3))]))
+
+
 def check_tiling(name: str) -> None:
     """Raises RequestError for what is no tiling."""
     if name not in TILINGS:
         raise RequestError(f"There is no tiling {name!r}: choose {', '.join(TILINGS)}.")
 
 
-def _banded(done: str, within: int | None) -> Notes:
+def _banded(done: str, why: str) -> str:
     """A note of a run in bands, which says how near its answer is to an untiled one's."""
-    if within is None:
-        return ()
     bound = f"{tiling.ERROR_BOUND:.1g} of the range in float32"
-    return (f"{done} in bands of rows to save memory, exactly: at most {bound} from the picture as a whole",)
+    return f"{done} in bands of rows {why}, exactly: at most {bound} from the picture as a whole"

@@ -2,8 +2,9 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -11,8 +12,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fictile.denoiser import Conditioning, Denoiser, Guidance, guide, guide_by_picture
-from fictile.engine import Runtime
+from fictile.denoiser import (
+    CachedSteps,
+    Conditioning,
+    Denoiser,
+    Guidance,
+    UNetGraph,
+    guide,
+    guide_by_picture,
+    speed_of,
+    through,
+)
+from fictile.engine import EAGER, OPENVINO, Job, Runtime
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
 from fictile.recipe import PICTURE_GUIDANCE, Recipe
@@ -32,6 +43,7 @@ from fictile.schedule import Level
 from fictile.text import TextConditioner
 
 STRENGTH = 0.75  # how much of a picture as a whole may change, unless told
+PROMPTS = 16  # whose features are kept between pictures; those of SDXL take 1.2 MiB
 REFINES = 0.3  # how much of a picture a refiner changes, unless told (as diffusers' image-to-image for SDXL)
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -56,7 +68,8 @@ class Diffusion:
         self.name = name
         self.runtime = runtime
         self.text = text.placed(lambda network: _placed(network, runtime, own=own))
-        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime, own=own))
+        self.denoiser = _placed_denoiser(denoiser, runtime, own=own)
+        self._features = lru_cache(PROMPTS)(self.text.condition)
 
     @property
     def multiple(self) -> int:
@@ -68,7 +81,7 @@ class Diffusion:
 
         `given` is the height and width of the picture that it starts from, if it does.
         """
-        if not recipe.prompt.strip():
+        if not recipe.prompt.strip() and recipe.strength > 0:
             raise RequestError("The prompt is empty; say what the picture should show.")
         for text in (recipe.prompt, recipe.negative):
             self.text.read(text, weighting=recipe.weighting, clip_skip=recipe.clip_skip)
@@ -81,6 +94,11 @@ class Diffusion:
         sampler_name(recipe.sampler)
         _guidance(recipe)
         make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps)
+        if speed_of(recipe.speed) is not None and self.runtime.backend != EAGER:
+            raise RequestError(
+                f"The speed {recipe.speed} leaves out work, which the {self.runtime.backend} back end does not do; "
+                "choose the eager one, or the speed exact."
+            )
         if not 0 <= recipe.strength <= 1 or (recipe.strength == 0 and not given):
             raise RequestError(f"Strength {recipe.strength} is out of range: give a number from 0 to 1.")
         if self.denoiser.sight == "picture" and not given:
@@ -93,8 +111,9 @@ class Diffusion:
         StepNoise((), (recipe.seed, recipe.seed + recipe.count - 1))
         self._check_size(recipe.size, given)
 
-    def fitted(self, start: Latent) -> Latent:
-        """A latent to start from, continued at its lower and right edge as far as the denoiser needs it.
+    def fitted(self, start: Latent, *, asis: bool = False) -> Latent:
+        """A latent to start from, continued at its lower and right edge as far as the denoiser needs it; `asis` where
+        that will not see it.
 
         Raises SpaceMismatch for a latent of another space, RequestError for several or one that is not finite.
         """
@@ -104,7 +123,7 @@ class Diffusion:
         if not start.data.isfinite().all():
             raise RequestError("The latent to start from has values that are not finite numbers; make it again.")
         height, width = start.data.shape[2:]
-        cells = self.multiple // self.denoiser.space.factor
+        cells = 1 if asis else self.multiple // self.denoiser.space.factor
         data = F.pad(start.data.float(), (0, -width % cells, 0, -height % cells), mode="replicate")
         return replace(start.with_data(data.cpu()), size=start.picture_size)
 
@@ -118,8 +137,12 @@ class Diffusion:
         """The latents of all pictures that are made together with the one of this recipe, the first of them.
 
         `beside` is what the denoiser sees beside the noisy latent (see `Denoiser.sight`). The recipe has been checked.
+        Where pictures are sampled one by one, the callback hears of each in turn.
         Raises FictileError when the result is not finite.
         """
+        if self.runtime.one_by_one and recipe.count > 1:
+            alone = [replace(recipe.later(index), index=0, count=1) for index in range(recipe.count)]
+            return torch.cat([self.sample(one, start, beside, callback) for one in alone])
         shape = self._shape(recipe)
         mask = start.mask if start and start.mask is not None else torch.ones(1, 1, *shape[1:])
         amount = recipe.strength * mask
@@ -131,7 +154,7 @@ class Diffusion:
         with torch.no_grad(), self.runtime.limited():
             noise = initial_noise(shape, recipe.seed, recipe.count)
             step_noise = StepNoise(shape, range(recipe.seed, recipe.seed + recipe.count))
-            denoise = self._guided(recipe, beside)
+            denoise = self._guided(recipe, beside, levels[:-1])
             if start and start.mask is not None:
                 turns = last_steps(amount, recipe.steps).to(device)
                 denoise = keep(denoise, start.latent.to(device), turns, levels)
@@ -164,25 +187,31 @@ class Diffusion:
                 f"The size is {_by(size)}, but {self.name} makes multiples of {multiple}; choose {nearest}."
             )
 
-    def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None) -> Denoise:
-        """The denoiser, told what the pictures should show and what not, and how strongly."""
-        weighting, clip_skip = recipe.weighting, recipe.clip_skip
-        texts = self.text.condition(
-            recipe.prompt, recipe.negative, size=recipe.size, weighting=weighting, clip_skip=clip_skip
+    def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None, levels: Sequence[Level]) -> Denoise:
+        """The denoiser at these levels, told what the pictures should show and what not, and how strongly."""
+        texts = self._features(
+            recipe.prompt, recipe.negative, size=recipe.size, weighting=recipe.weighting, clip_skip=recipe.clip_skip
         )
         seen = None if beside is None else beside.to(self.runtime.device)
+        speed = speed_of(recipe.speed)
+        wanted, unwanted = (
+            replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen) for text in texts
+        )
 
-        def guided(count: int) -> Denoise:
-            wanted, unwanted = (
-                replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen).repeat(count)
-                for text in texts
-            )
-            if self.denoiser.sight == "picture":
+        def guided() -> Denoise:
+            denoiser = self.denoiser
+            if speed is not None:
+                denoiser = replace(denoiser, step=CachedSteps(denoiser.network, speed))
+            if denoiser.sight == "picture":
                 picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
-                return guide_by_picture(self.denoiser, wanted, unwanted, _guidance(recipe), picture_scale)
-            return guide(self.denoiser, wanted, unwanted, _guidance(recipe))
+                return guide_by_picture(denoiser, wanted, unwanted, _guidance(recipe), picture_scale, levels)
+            return guide(denoiser, wanted, unwanted, _guidance(recipe), levels)
 
-        return _in_groups(guided, recipe.count, recipe.group or recipe.count)
+        most = recipe.group or recipe.count
+        if most >= recipe.count:
+            return guided()
+        groups = math.ceil(recipe.count / most)
+        return _in_groups([guided() for _ in range(groups)] if speed else [guided()] * groups, most)
 
     def _shape(self, recipe: Recipe) -> tuple[int, int, int]:
         """Channels, height and width of a latent of the recipe's size, padded to what the denoiser takes."""
@@ -191,14 +220,11 @@ class Diffusion:
         return space.channels, height, width
 
 
-def _in_groups(guided: Callable[[int], Denoise], count: int, most: int) -> Denoise:
-    """A denoiser for `count` pictures that takes at most so many of them at once."""
-    if most >= count:
-        return guided(count)
-    by_size = {size: guided(size) for size in {most, count % most} if size}
+def _in_groups(guided: Sequence[Denoise], most: int) -> Denoise:
+    """A denoiser that takes at most so many pictures at once, each group through its own: it may remember steps."""
 
     def denoise(x: Float[Tensor, "b c h w"], level: Level) -> Float[Tensor, "b c h w"]:
-        return torch.cat([by_size[len(part)](part, level) for part in x.split(most)])
+        return torch.cat([one(part, level) for one, part in zip(guided, x.split(most), strict=True)])
 
     return denoise
 
@@ -212,6 +238,16 @@ def _placed(network: Network, runtime: Runtime, *, own: bool) -> Network:
     placed = network if own else copy.deepcopy(network)
     placed = placed.requires_grad_(False).eval().to(runtime.device, runtime.dtype)
     return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
+
+
+def _placed_denoiser(denoiser: Denoiser, runtime: Runtime, *, own: bool) -> Denoiser:
+    """The denoiser where it runs; if by OpenVINO, its network still embeds the times and reads the text."""
+    step = None
+    if runtime.backend == OPENVINO:
+        exact = replace(runtime, device=torch.device("cpu"), dtype=torch.float32)
+        graph = UNetGraph(_placed(denoiser.network, exact, own=False))
+        step = through(runtime.runner().ready(Job(network=graph, example=graph.example())))
+    return replace(denoiser, network=_placed(denoiser.network, runtime, own=own), step=step)
 
 
 def _by(size: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fictile.codec import AutoencoderCodec, check_tiling
+from fictile.codec import AutoencoderCodec
 from fictile.diffusion import Diffusion, Start
 from fictile.editing import EditTask
 from fictile.engine import PRECISIONS
@@ -103,11 +103,15 @@ class Drawing:
 
     def _start(self, recipe: Recipe, init: Picture | Latent | None, mask: Mask | None = None) -> Start | None:
         """What sampling starts from, once the recipe has been checked: nothing but noise if nothing is given."""
-        check_tiling(recipe.tiling)
         self.diffusion.check(recipe, None if init is None else init_size(init))
+        precision = PRECISIONS[recipe.decode_precision]
+        self.codec.check_memory(recipe.tiling, recipe.size, precision, encode=False)
         if init is None:
             return None
-        latent = self.diffusion.fitted(init) if isinstance(init, Latent) else self._encoded(init, recipe)
+        if isinstance(init, Latent):
+            latent = self.diffusion.fitted(init, asis=recipe.strength == 0)
+        else:
+            latent = self._encoded(init, recipe)
         return Start(latent=latent.data, mask=mask and self._cells(mask))
 
     def _sampled(

@@ -1,4 +1,4 @@
-"""How a file appears: whole, or not at all."""
+"""How a file appears: whole, or not at all; and where those are that can be made again."""
 
 import os
 import tempfile

@@ -18,12 +18,13 @@ def load(
     force: bool = False,
     device: str = "auto",
     precision: str = "auto",
+    backend: str = "auto",
     max_memory: int | None = None,
     runtime: Runtime | None = None,
 ) -> Model:
     """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, a folder
     with such a file and autoencoders beside it, or `hub:owner/name[/file]`. `runtime`, if given, takes the place of
-    `device`, `precision` and `max_memory`.
+    `device`, `precision`, `backend` and `max_memory`.
 
     `max_memory` are the bytes that the process may hold (on CUDA, that it may take of the device). Encoding and
     decoding keep to it in bands; whether the rest of a request does is told by `planning`, before anything is loaded.
@@ -38,7 +39,7 @@ def load(
     an autoencoder that surely does not belong to the model.
     """
     memory = PrecisionMemory() if runtime is None else None
-    runtime = runtime or choose_runtime(device, precision, max_memory)
+    runtime = runtime or choose_runtime(device, precision, backend, max_memory=max_memory)
     with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
         parts = open_parts(path or packaged, vae, force=force, dtype=runtime.dtype)
     return Model(parts, runtime, memory=memory, own=True)
@@ -48,4 +49,4 @@ def load_codec(
     vae: str | Path, *, device: str = "auto", precision: str = "auto", max_memory: int | None = None
 ) -> AutoencoderCodec:
     """An autoencoder alone, to encode and decode with. Raises RequestError for what holds none."""
-    return open_codec(vae, choose_runtime(device, precision, max_memory), memory=PrecisionMemory())
+    return open_codec(vae, choose_runtime(device, precision, max_memory=max_memory), memory=PrecisionMemory())

@@ -8,13 +8,31 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
+from fictile.autoencoder import COMFY_SUFFIX, read_comfy_latent, write_latent
 from fictile.errors import RequestError
-from fictile.latent import SUFFIX, Latent
+from fictile.latent import SUFFIX, Latent, read_notes
 from fictile.picture import Picture, Source, load_picture, save_picture
-from fictile.recipe import IN_LATENT, Recipe
+from fictile.recipe import IN_LATENT, MIXED, Mix, Recipe
 
 PictureFile = str | Path
-Init = PictureFile | Picture | Latent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixed:
+    """Two latents that became one, and how."""
+
+    latent: Latent
+    mix: Mix
+
+    def save(self, path: PictureFile, *, strip: bool = False) -> None:
+        """Write the latent, with what it is a mix of unless `strip` leaves that out; one for ComfyUI never says it.
+
+        Raises RequestError when the place cannot be written to.
+        """
+        write_latent(self.latent, path, None if strip else {MIXED: self.mix.to_json()})
+
+
+Init = PictureFile | Picture | Latent | Mixed
 """What pictures can be started from; of files, pictures and latents."""
 OnSampled = Callable[[Latent, Recipe], None]
 """Called with the latents of all pictures of a run and the recipe of the first, before any is decoded."""
@@ -73,16 +91,30 @@ class EditedPicture:
             _save_latent(self.latent, self.recipe, path, strip)
 
 
-def open_init(init: Init | Source) -> Picture | Latent:
-    """What `generate` starts from: a file whose name ends in .latent.safetensors is a latent, any other a picture.
+def open_init(init: Init | Source, space: str | None = None) -> Picture | Latent | Mixed:
+    """What `generate` starts from: a file whose name ends in .latent.safetensors or ComfyUI's .latent is a latent, any
+    other a picture. `space` is that of ComfyUI's, which does not always say it.
 
     Raises RequestError for what is neither.
     """
     if isinstance(init, Source):
         return init.picture()
-    if isinstance(init, Picture | Latent):
+    if isinstance(init, Picture | Latent | Mixed):
         return init
-    return Latent.load(init) if str(init).endswith(SUFFIX) else load_picture(init)
+    if str(init).endswith(COMFY_SUFFIX):
+        return read_comfy_latent(init, space)
+    if not str(init).endswith(SUFFIX):
+        return load_picture(init)
+    latent, notes = Latent.load(init), read_notes(init)
+    if MIXED not in notes:
+        return latent
+    return Mixed(latent=latent, mix=Mix.from_json(notes[MIXED], f"what {init} says of its mix"))
+
+
+def opened_apart(init: Init | Source | None) -> tuple[Picture | Latent | None, Mix | None]:
+    """What `generate` starts from, and what that is a mix of. Raises RequestError as `open_init` does."""
+    opened = None if init is None else open_init(init)
+    return (opened.latent, opened.mix) if isinstance(opened, Mixed) else (opened, None)
 
 
 def init_size(init: Picture | Latent) -> tuple[int, int]:
@@ -96,11 +128,14 @@ def init_hash(init: Picture | Latent) -> str:
     return hashlib.sha256(values.cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
-def check_init(needed: str | None, given: Picture | Latent | None) -> None:
-    """Raises RequestError unless `given` is the picture or latent whose hash a recipe needs, or both are None."""
+def check_init(recipe: Recipe, given: Picture | Latent | None) -> None:
+    """Raises RequestError unless `given` is the picture or latent that a recipe needs, or None where it needs none."""
+    needed = recipe.init
     if needed == (None if given is None else init_hash(given)):
         return
-    if given is None:
+    if recipe.mix:
+        problem = f"{recipe.mix}; give both, in this order, or the latent of the mix"
+    elif given is None:
         problem = "a picture, and none was given; give that picture"
     elif needed is None:
         problem = "noise alone, and a picture was given; leave it out"

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from fictile import __version__
-from fictile.autoencoder import COMFY_SUFFIX, AnyAutoencoder, PrecisionMemory, read_comfy_latent
+from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
 from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec
-from fictile.denoiser import Denoiser, Guidance
+from fictile.denoiser import EXACT, Denoiser, Guidance
 from fictile.diffusion import REFINES, STRENGTH, Diffusion
 from fictile.drawing import Drawing
 from fictile.editing import input_hash, past
@@ -23,13 +23,15 @@ from fictile.made import (
     EditedPicture,
     GeneratedPicture,
     Init,
+    Mixed,
     OnSampled,
     PictureFile,
     check_init,
     init_hash,
     init_size,
-    open_init,
+    opened_apart,
 )
+from fictile.mixing import mixed, mixed_again
 from fictile.picture import Mask, Picture, Source, load_picture, open_source
 from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
 from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
@@ -115,6 +117,7 @@ class Model:
         clip_skip: int = 1,
         tiling: str = "auto",
         group: int | None = None,
+        speed: str = EXACT,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
     ) -> list[GeneratedPicture]:
@@ -129,14 +132,15 @@ class Model:
             schedule: of the steps; `sampling.SCHEDULES` lists them, and A1111's "Automatic" is as good as None.
             size: height and width, multiples of `multiple`. With something to start from, its own.
             init: a picture, or a latent (such as a mix), to start from instead of noise alone.
-            strength: how much of it may change: at 0 it only takes the trip through the latent space, at 1 it leaves
-                nothing but its size; if None, `usual_strength`. Without one it means nothing.
+            strength: how much of it may change: at 0 it only takes the trip through the latent space, and needs no
+                prompt; at 1 it leaves nothing but its size; if None, `usual_strength`. Without one it means nothing.
             weighting: how brackets in the prompts are read: "a1111" or "no_norm" as weights, "none" as they stand.
             clip_skip: 1, the layer of the text encoder that the model was trained with; 2, 3 ... are layers before the
                 last, in A1111's counting.
             tiling: "on" encodes and decodes in bands of rows, exactly and in little memory; "off" never does; "auto"
                 does where the whole would not fit into the free memory.
             group: how many pictures are denoised at once, which takes less memory; None is all of them.
+            speed: "exact"; "fast" and "faster" leave out work for nearly the same picture (docs/speed.md).
             callback: called at each evaluation with (step index, level, x, x0).
             sampled: called once with the latents of all pictures and the recipe of the first, before any is decoded:
                 to keep them, should decoding fail. `finish` goes on from there.
@@ -144,7 +148,7 @@ class Model:
         Raises RequestError before anything is computed when an argument is out of its range, FictileError when the
         result is not finite.
         """
-        given = None if init is None else open_init(init)
+        given, mix = opened_apart(init)
         recipe = self._recipe(
             prompt=prompt,
             negative=negative,
@@ -157,10 +161,12 @@ class Model:
             size=size or (self.defaults.size if given is None else init_size(given)),
             strength=1.0 if given is None else self.usual_strength() if strength is None else strength,
             init=None if given is None else init_hash(given),
+            mix=mix,
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
             group=group,
+            speed=speed,
         )
         return self._drawing.generated(recipe, given, range(count), callback, sampled)
 
@@ -188,6 +194,7 @@ class Model:
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
+        speed: str = EXACT,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
     ) -> list[EditedPicture]:
@@ -235,6 +242,7 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            speed=speed,
             init=None,
             edit=Edit(
                 input=input_hash(source),
@@ -262,11 +270,12 @@ class Model:
         self,
         source: Recipe | PictureFile,
         *,
-        init: Init | Source | None = None,
+        init: Init | Source | tuple[Init, Init] | None = None,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
     ) -> GeneratedPicture | EditedPicture:
-        """Make a picture again from its recipe, or from the file that carries it; `init` is what it started from.
+        """Make a picture again from its recipe, or from the file that carries it; `init` is what it started from, if
+        that was a mix the mix or the two that became it.
 
         The same bytes come out on the same machine with the same versions, in the recipe's own runtime:
         `load(path, runtime=recipe.runtime)`. Elsewhere `Recipe.differences` tells what has changed.
@@ -288,10 +297,13 @@ class Model:
         if not 0 <= recipe.index < recipe.count:
             raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
-        if recipe.edit:
+        if isinstance(init, tuple):
+            given = mixed_again(self.codec, recipe, *init)
+        elif recipe.edit:
             return self._drawing.edited(first, _edited_file(init), [recipe.index], callback, sampled)[0]
-        given = None if init is None else open_init(init)
-        check_init(recipe.init, given)
+        else:
+            given, _ = opened_apart(init)
+            check_init(recipe, given)
         return self._drawing.generated(first, given, [recipe.index], callback, sampled)[0]
 
     def finish(
@@ -308,7 +320,9 @@ class Model:
         if not latent.data.isfinite().all():
             raise RequestError("The latent has values that are not finite numbers; make it again.")
         identity = self._identity()
-        recipe = replace(recipe, notes=(), **{name: identity[name] for name in DECODES})
+        same = identity["vae_hash"] == recipe.vae_hash  # then it has the old name, wherever it lies now
+        changed = {name: identity[name] for name in DECODES if not (same and name == "vae_origin")}
+        recipe = replace(recipe, notes=(), **changed)
         if recipe.edit is None:
             return self._drawing.decoded(latent, recipe)
         return self._drawing.finished(latent, recipe, _edited_file(init))
@@ -321,18 +335,28 @@ class Model:
         """
         return self.codec.encode(_opened(picture), tiling=tiling)
 
-    def as_latent(self, source: Init, *, space: str | None = None) -> Latent:
-        """The latent of a picture or a latent file, Fictile's or ComfyUI's; `space` names that of the latter.
+    def mix(
+        self,
+        first: Init,
+        second: Init,
+        how: str = "blend",
+        *,
+        weight: float | None = None,
+        radius: float | None = None,
+        mask: PictureFile | Mask | None = None,
+        at: tuple[int, int] | None = None,
+        feather: float | None = None,
+        space: str | None = None,
+    ) -> Mixed:
+        """Two pictures or latents mixed in the latent space, in one of the ways of `latent.mix.WAYS`.
 
-        Raises SpaceMismatch for a latent of another space, RequestError for what is neither picture nor latent.
+        To start from it, `generate` takes it as `init`; its recipe then says what was mixed. At strength 0, and with no
+        prompt, that is the picture of the mix itself. `space` is that of latents that do not say it, as ComfyUI's.
+
+        Raises SpaceMismatch for a latent of another space, RequestError for what cannot be opened or does not fit.
         """
-        if isinstance(source, str | Path) and Path(source).suffix == COMFY_SUFFIX:
-            source = read_comfy_latent(source, space)
-        start = open_init(source)
-        if isinstance(start, Picture):
-            return self.encode(start)
-        start.check(self.space)
-        return start
+        told = {"weight": weight, "radius": radius, "at": at, "feather": feather}
+        return mixed(self.codec, first, second, how, mask=mask, space=space, **told)
 
     def decode(self, latent: Latent, *, tiling: str = "auto") -> Picture:
         """A latent of one picture to the picture, in its true size. `tiling` is as in `generate`.
@@ -391,6 +415,7 @@ class Model:
             "precision": self.runtime.precision,
             "decode_precision": precision_name(self.codec.dtype),
             "device": str(self.runtime.device),
+            "backend": self.runtime.backend,
             "threads": self.runtime.threads,
             "fictile": __version__,
             "torch": torch.__version__,
@@ -405,6 +430,6 @@ def _opened(picture: PictureFile | Picture | Source) -> Picture:
 
 def _edited_file(init: Init | Source | None) -> Source:
     """Raises RequestError unless it is a file, which alone an edit can be painted on."""
-    if init is None or isinstance(init, Picture | Latent):
+    if init is None or isinstance(init, Picture | Latent | Mixed):
         raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
     return init if isinstance(init, Source) else open_source(init)

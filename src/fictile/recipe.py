@@ -7,14 +7,17 @@ from pathlib import Path
 
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.folder import BUNDLED
-from fictile.engine import PRECISIONS, Runtime, choose_runtime
+from fictile.denoiser import EXACT
+from fictile.engine import EAGER, PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
-from fictile.latent import SUFFIX, read_notes
-from fictile.picture import read_text
+from fictile.latent import SUFFIX, Latent, read_notes
+from fictile.latent.mix import by_name
+from fictile.picture import Mask, read_text
 from fictile.sampling import A1111_SAMPLERS, A1111_SCHEDULES
 
 KEY, PARAMETERS = "fictile", "parameters"  # texts in a picture's file: our JSON, and the line of AUTOMATIC1111's web UI
 IN_LATENT = "recipe"  # metadata entry of a latent file: the recipe of the first of its pictures
+MIXED = "mix"  # another: what it is a mix of
 
 PICTURE_GUIDANCE = 1.5  # of models that see a picture (arXiv 2211.09800, section 3.2.1: "1 to 1.5")
 FEATHER, PADDING = 8.0, 32  # pixels around a mask: over which an edit fades, and that an edit of the masked part sees
@@ -37,6 +40,54 @@ class Edit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MixSource:
+    """One of the two that became a mix."""
+
+    name: str | None  # of its file, without the folder
+    sha256: str  # of its pixels, or its values if it was a latent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """How two latents became the one that a picture started from: see `latent.mix`."""
+
+    how: str
+    first: MixSource
+    second: MixSource
+    weight: float | None = None  # each of these is None where that way to mix does not know it
+    radius: float | None = None
+    mask: str | None = None  # `Mask.to_text`
+    at: tuple[int, int] | None = None
+    feather: float | None = None
+
+    def __str__(self) -> str:
+        return f"a mix of {self.first.name or 'one'} and {self.second.name or 'another'} ({self.how})"
+
+    def __call__(self, first: Latent, second: Latent) -> Latent:
+        """The two, mixed so. Raises RequestError as the functions of `latent.mix` do."""
+        where = None if self.mask is None else Mask.from_text(self.mask).amount
+        return by_name(
+            first,
+            second,
+            self.how,
+            weight=self.weight,
+            radius=self.radius,
+            mask=where,
+            at=self.at,
+            feather=self.feather,
+        )
+
+    def to_json(self) -> str:
+        """One JSON object, as `from_json` takes it."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "Mix":
+        """Read what `to_json` wrote. Raises RequestError as `Recipe.from_json` does."""
+        return from_json(cls, _parsed(text, where), where)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides how one picture comes out.
 
@@ -56,10 +107,12 @@ class Recipe:
     guidance: float
     guidance_rescale: float
     guidance_interval: tuple[float, float]
+    speed: str = EXACT  # how much of the denoiser's work was left out; older recipes do not say, and left out none
     strength: float  # how much of the init picture might change
     weighting: str = "none"  # how brackets in the prompts were read; older recipes do not say, and read none
     clip_skip: int = 1
     init: str | None  # SHA-256 of the init picture's pixels
+    mix: Mix | None = None  # what the init picture was, if it was a mix
     edit: Edit | None = None  # of an edited picture
     history: tuple["Recipe", ...] = ()  # of an edited picture: what made its input, the oldest first
 
@@ -76,6 +129,7 @@ class Recipe:
     decode_precision: str
     device: str
     group: int | None = None  # pictures that were denoised at once, where not all were
+    backend: str = EAGER  # who ran the networks; older recipes do not say
     tiling: str = "auto"  # whether it was decoded in bands of rows: "on" or "off"; older recipes do not say
     threads: int
     notes: tuple[str, ...] = ()  # what the run had to do otherwise than asked
@@ -95,7 +149,7 @@ class Recipe:
                 f"The recipe decoded in {self.decode_precision!r} with {self.threads} threads, which cannot be; "
                 "it was changed by hand, so make the picture again with `generate`."
             )
-        chosen = choose_runtime(self.device, self.precision)
+        chosen = choose_runtime(self.device, self.precision, self.backend)
         return replace(chosen, decode_dtype=PRECISIONS[self.decode_precision], threads=self.threads)
 
     def to_json(self) -> str:
@@ -108,11 +162,7 @@ class Recipe:
 
         Raises RequestError when the text is no JSON, or has fields that this version does not know.
         """
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            raise RequestError(f"No JSON can be read from {where}; the file was changed after it was made.") from None
-        return from_json(cls, content, where)
+        return from_json(cls, _parsed(text, where), where)
 
     @classmethod
     def read(cls, path: str | Path) -> "Recipe":
@@ -162,6 +212,13 @@ class Recipe:
             for name in (field.name for field in fields(self))
             if getattr(other, name) != getattr(self, name)
         )
+
+
+def _parsed(text: str, where: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise RequestError(f"No JSON can be read from {where}; the file was changed after it was made.") from None
 
 
 _EMPHASIS = {"no_norm": "No norm", "none": "None"}  # in the web UI's words, where it is not the usual

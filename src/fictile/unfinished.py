@@ -62,6 +62,15 @@ class Sampled:
             start=start,
         )
 
+    def check_vae(self, vae_hash: str | None, origin: str) -> None:
+        """Raises RequestError unless `vae_hash`, of an autoencoder from `origin`, is that of the run's own."""
+        needed = self.recipe and self.recipe.vae_hash
+        if self.recipe and needed and vae_hash != needed:
+            raise RequestError(
+                f"The run had the autoencoder with hash {needed[:10]} ({self.recipe.vae_origin}), but here is that "
+                f"with hash {(vae_hash or 'none')[:10]} ({origin}); bring the old one back, or name one with --vae."
+            )
+
     def names(self) -> list[Path]:
         """Where the pictures were to go, or names beside these where something has come there since."""
         if not any(path.exists() for path in self.pictures):

@@ -71,6 +71,18 @@ def test_every_family_and_variant(name: str) -> None:
     assert parts["vae"].spec == KLSpec()
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("sdxl", "a model of Stable Diffusion XL"),
+        ("refiner", "the refiner of Stable Diffusion XL"),
+        ("instruct-pix2pix", "a model of Stable Diffusion 1 that follows instructions (InstructPix2Pix)"),
+    ],
+)
+def test_a_model_is_called_what_it_is(name: str, title: str) -> None:
+    assert identified(weights(FAMILIES[name][0](), values=bias(0.04)))[0].title == title
+
+
 def test_the_text_encoders_are_what_the_models_read() -> None:
     assert identified(weights(sd1()))[1]["text_encoder"].spec == CLIP_L
     large = identified(weights(sdxl()))[1]

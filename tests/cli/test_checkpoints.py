@@ -7,8 +7,9 @@ import pytest
 import torch
 from tests.checkpoint.pipelines import write_pipeline
 from tests.cli.command_line import Run
+from tests.tiny_model import tiny_autoencoder
 
-from fictile.checkpoint import load_checkpoint
+from fictile.checkpoint import load_checkpoint, save_autoencoder
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,26 @@ def test_a_folder_is_told_as_its_file_is(run: Run, folder: Path) -> None:
 def test_inspect_refuses_a_name_that_the_hub_does_not_have(run: Run) -> None:
     outcome = run("inspect", "hub:fox")
     assert (outcome.code, "hub:owner/name" in outcome.sentence) == (2, True)
+
+
+def test_an_autoencoder_alone_goes_both_ways(run: Run, here: Path, folder: Path) -> None:
+    made = run("convert", folder / "vae", "vae.safetensors", "--dtype", "fp16")
+    assert (made.code, made.stdout) == (0, "")
+    assert "vae.safetensors  a KL autoencoder, " in made.stderr
+    back = json.loads(run("convert", "vae.safetensors", "back", "--json").stdout)
+    assert back["files"] == ["back/diffusion_pytorch_model.safetensors"]
+    assert json.loads(run("inspect", "back", "--json").stdout)["dtype"] == "F16"
+
+
+def test_another_autoencoder_is_baked_in_unless_it_is_foreign(run: Run, here: Path, folder: Path) -> None:
+    made = json.loads(run("convert", folder, "whole.safetensors", "--vae", folder, "--json").stdout)
+    assert (made["space"], made["vae_forced"]) == ("sd1", False)
+    assert made["vae"].startswith("sd1, baked in: ")
+    save_autoencoder(tiny_autoencoder(), "other.safetensors")
+    refused = run("convert", folder, "no.safetensors", "--vae", "other.safetensors")
+    assert refused.code == 2
+    assert "works in sd1" in refused.sentence
+    assert not Path("no.safetensors").exists()
 
 
 @pytest.mark.parametrize(

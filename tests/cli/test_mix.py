@@ -11,6 +11,7 @@ from tests.cli.command_line import Run
 
 from fictile.latent import Latent, mix
 from fictile.loading import load
+from fictile.made import init_hash
 from fictile.picture import load_picture, read_text, save_picture
 from fictile.recipe import Recipe
 
@@ -73,9 +74,67 @@ def test_a_refined_mix_is_made_again_from_its_latent(run: Run, tiny: Path, photo
     assert run("replay", "one.png", "--from", photo, "-m", tiny, "-o", "no.png").code == 2
 
 
-def test_a_mix_says_nothing_of_its_sources(run: Run, tiny: Path, photo: Path, other: Path) -> None:
-    run("mix", photo, other, "-m", tiny, "--strip", "--refine", 0.5, "--prompt", "a fox", "-o", "mix.png")
+@pytest.mark.parametrize("refined", [(), ("--refine", 0.5, "--prompt", "a fox", "--seed", 3)])
+def test_a_mix_says_what_it_was_made_of_and_is_made_again_of_that(
+    run: Run, tiny: Path, photo: Path, other: Path, refined: tuple[object, ...]
+) -> None:
+    Image.linear_gradient("L").resize((40, 24)).save("mask.png")
+    choice = ("--how", "composite", "--mask", "mask.png", "--feather", 12)
+    assert run("mix", photo, other, *choice, *refined, "-m", tiny, "-o", "mix.png", "--keep-latent").code == 0
+    made = Recipe.read("mix.png").mix
+    assert made is not None
+    assert (made.how, made.weight, made.feather) == ("composite", None, 12)
+    assert (made.first.name, made.second.name) == ("photo.png", "other.png")
+    assert made.second.sha256 == init_hash(load_picture(other))
+    shown = json.loads(run("inspect", "mix.png", "--json").stdout)["about"]["fictile"]["mix"]
+    assert shown["first"] == {"name": "photo.png", "sha256": made.first.sha256}
+    assert Recipe.read("mix.latent.safetensors") == Recipe.read("mix.png")
+
+    again = run("replay", "mix.png", "--from", photo, "--from", other, "-m", tiny, "-o", "again.png")
+    assert again.code == 0, again.stderr
+    assert Path("again.png").read_bytes() == Path("mix.png").read_bytes()
+    swapped = run("replay", "mix.png", "--from", other, "--from", photo, "-m", tiny, "-o", "no.png")
+    assert "another than photo.png was given" in swapped.sentence
+    assert (
+        "a mix of photo.png and other.png (composite)" in run("replay", "mix.png", "-m", tiny, "-o", "no.png").sentence
+    )
+    assert "given 3 times" in run("replay", "mix.png", *("--from", photo) * 3, "-m", tiny, "-o", "no.png").sentence
+    assert not Path("no.png").exists()
+
+
+def test_what_is_not_said_is_recorded_as_it_was_done(run: Run, tiny: Path, photo: Path, other: Path) -> None:
+    run("mix", photo, other, "-m", tiny, "-o", "mix.png")
+    run("mix", photo, other, "-m", tiny, "-o", "other-seed.png", "--seed", 9)
+    blend = Recipe.read("mix.png").mix
+    assert blend is not None
+    assert (blend.how, blend.weight, blend.radius) == ("blend", 0.5, None)
+    assert Path("mix.png").read_bytes() == Path("other-seed.png").read_bytes()
+
+
+def test_a_picture_started_from_the_latent_of_a_mix_knows_it(run: Run, tiny: Path, photo: Path, other: Path) -> None:
+    run("mix", photo, other, "-m", tiny, "-o", "mix.latent.safetensors")
+    assert "photo.png" in run("inspect", "mix.latent.safetensors").stdout
+    start = ("--from", "mix.latent.safetensors", "--strength", 0.5, "-m", tiny)
+    assert run("generate", "a fox", *start, "-o", "fox.png").code == 0
+    mix = Recipe.read("fox.png").mix
+    assert mix is not None
+    assert mix.first.name == "photo.png"
+    run("mix", photo, other, "-m", tiny, "--strip", "-o", "bare.latent.safetensors")
+    assert b"photo.png" not in Path("bare.latent.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("refined", [(), ("--refine", 0.5, "--prompt", "a fox")])
+def test_a_stripped_mix_says_nothing_of_its_sources(
+    run: Run, tiny: Path, photo: Path, other: Path, refined: tuple[object, ...]
+) -> None:
+    run("mix", photo, other, "-m", tiny, "--strip", *refined, "-o", "mix.png")
     assert read_text("mix.png") == {}
+
+
+def test_two_are_wanted_by_mixes_alone(run: Run, tiny: Path, photo: Path) -> None:
+    run("generate", "a fox", "-m", tiny, "-o", "fox.png")
+    two = run("replay", "fox.png", "--from", photo, "--from", photo, "-m", tiny, "-o", "no.png")
+    assert "did not start from a mix" in two.sentence
 
 
 @pytest.mark.parametrize(

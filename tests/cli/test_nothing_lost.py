@@ -14,15 +14,19 @@ from pathlib import Path
 import pytest
 import torch
 from tests.cli.command_line import Run
+from tests.tiny_model import tiny_parts
 
 import fictile
 from fictile.autoencoder import COMFY_SUFFIX as COMFY
+from fictile.autoencoder import AnyAutoencoder
+from fictile.checkpoint import save_autoencoder
 from fictile.cli.destination import COMFY_SUFFIX, SUFFIX
 from fictile.codec import AutoencoderCodec
 from fictile.latent import SUFFIX as OURS
 from fictile.latent import Latent
 from fictile.picture import load_picture, read_text
 from fictile.recipe import Recipe
+from fictile.unfinished import Sampled, Shelf
 
 # The real command line, which stops for ever at its second picture's decode and says that it is there.
 HANGS_IN_DECODE = """
@@ -44,6 +48,8 @@ main(sys.argv[1:])
 """
 REQUEST = ("generate", "a red fox", "-n", 2, "--seed", 5)
 
+can_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill so")
+
 
 def shelf() -> list[Path]:
     return sorted((Path(os.environ["XDG_STATE_HOME"]) / "fictile" / "latents").glob("*"))
@@ -61,15 +67,14 @@ def no_memory() -> Generator[None]:
         yield
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill so")
-def test_a_run_killed_during_decode_is_finished_without_sampling_again(
-    run: Run, here: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    threads = torch.get_num_threads()
-    arguments = [*map(str, REQUEST), "-m", str(tiny), "-o", "killed.png"]
-    here_too = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(Path(fictile.__file__).parents[1])}
+def killed_in_decode(*arguments: object) -> Path:
+    """Run a command line until it decodes its second picture, then kill -9: what lies on the shelf."""
+    threads = str(torch.get_num_threads())
+    here_too = {"OMP_NUM_THREADS": threads, "PYTHONPATH": str(Path(fictile.__file__).parents[1])}
     child = subprocess.Popen(
-        [sys.executable, "-c", HANGS_IN_DECODE, *arguments], env={**os.environ, **here_too}, stderr=subprocess.PIPE
+        [sys.executable, "-c", HANGS_IN_DECODE, *map(str, arguments)],
+        env={**os.environ, **here_too},
+        stderr=subprocess.PIPE,
     )
     try:
         while not Path("in-decode").exists():
@@ -79,8 +84,16 @@ def test_a_run_killed_during_decode_is_finished_without_sampling_again(
         child.kill()
         child.communicate()
     assert child.returncode == -signal.SIGKILL
-    assert not list(here.glob("killed*"))
     [kept] = shelf()
+    return kept
+
+
+@can_kill
+def test_a_run_killed_during_decode_is_finished_without_sampling_again(
+    run: Run, here: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = killed_in_decode(*REQUEST, "-m", tiny, "-o", "killed.png")
+    assert not list(here.glob("killed*"))
 
     monkeypatch.chdir(here.parent)  # the names are found again from anywhere
     with monkeypatch.context() as without:
@@ -92,6 +105,46 @@ def test_a_run_killed_during_decode_is_finished_without_sampling_again(
     assert run(*REQUEST, "-m", tiny, "-o", "whole.png").code == 0
     for number in (1, 2):
         assert Path(f"killed-{number}.png").read_bytes() == Path(f"whole-{number}.png").read_bytes()
+
+
+def another_autoencoder(factor: float) -> AnyAutoencoder:
+    """The tiny model's, with larger weights where it decodes: of the same space."""
+    own = tiny_parts().autoencoder
+    with torch.no_grad():
+        for name, parameter in own.network.named_parameters():
+            if name.startswith("decoder."):
+                parameter.mul_(factor)
+    return own
+
+
+@can_kill
+def test_a_run_with_another_vae_is_finished_with_that_one_or_not_at_all(
+    run: Run, here: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_autoencoder(another_autoencoder(1.1), here / "other.safetensors")
+    request = (*REQUEST, "-m", tiny, "--vae", "other.safetensors")
+    kept = killed_in_decode(*request, "-o", "killed.png")
+
+    monkeypatch.chdir(here.parent)
+    (here / "other.safetensors").rename("away.safetensors")
+    gone = run("decode", "--last").sentence
+    assert str(here / "other.safetensors") in gone
+    save_autoencoder(another_autoencoder(1.2), here / "other.safetensors")
+    changed = run("decode", kept).sentence
+    assert "The run had the autoencoder with hash" in changed
+    assert kept.exists()
+    assert not list(here.glob("killed*"))
+
+    Path("away.safetensors").replace(here / "other.safetensors")
+    with monkeypatch.context() as without:
+        without.setattr("fictile.diffusion.Diffusion.sample", None)
+        assert run("decode", "--last").code == 0
+    monkeypatch.chdir(here)
+    assert run(*request, "-o", "whole.png").code == 0
+    for number in (1, 2):
+        assert Path(f"killed-{number}.png").read_bytes() == Path(f"whole-{number}.png").read_bytes()
+    assert run(*REQUEST, "-m", tiny, "-o", "own.png").code == 0
+    assert load_picture("own-1.png").pixels.ne(load_picture("whole-1.png").pixels).any()
 
 
 def test_a_failed_decode_prints_the_command_that_finishes(run: Run, tiny: Path) -> None:
@@ -178,6 +231,19 @@ def test_several_latents_become_several_pictures(run: Run, tiny: Path, photo: Pa
 
 def test_the_commands_know_the_endings_without_the_library() -> None:
     assert (SUFFIX, COMFY_SUFFIX) == (OURS, COMFY)
+
+
+def test_a_run_of_the_packaged_model_stays_one_with_another_vae(run: Run, tiny: Path) -> None:
+    with no_memory():
+        run("generate", "a fox", "-m", tiny, "-o", "fox.png")
+    [path] = shelf()
+    found = Sampled.read(path)
+    assert found.recipe
+    assert found.recipe.prompt == "a fox"
+    Shelf().keep(found.latent, found.recipe, model=None, pictures=found.pictures)
+    refused = run("decode", "--last", "--vae", tiny)
+    assert "emoji" in refused.sentence
+    assert not Path("fox.png").exists()
 
 
 def test_an_edit_is_finished_on_its_file(run: Run, tiny: Path, photo: Path) -> None:

@@ -24,7 +24,7 @@ from fictile.engine import choose_runtime
 from fictile.latent import Latent, mix
 from fictile.picture import Picture, from_uint8, to_uint8
 
-SIDE, GAP, LINE = 320, 10, 22
+SIDE, GAP, WORDS = 320, 10, 58  # pixels of a picture, between two, and for two lines below it
 PAIRS = (("dogs", "mountains"), ("fig", "stream"), ("brushes", "dandelions"))  # of photographs
 PROMPTS = ("a fox", "a blue car")
 
@@ -42,7 +42,7 @@ def main(
     rows = [halves(drawn[0], drawn[1], packaged.codec)]
     mixed = mix.blend(packaged.encode(drawn[0]), packaged.encode(drawn[1]))
     refined = packaged.generate(PROMPTS[0], init=mixed, strength=0.6, seed=0)[0]
-    rows[0].append((Picture(refined.pixels), f'blend, refined 0.6: "{PROMPTS[0]}"'))
+    rows[0].append((Picture(refined.pixels), f'blend, refined 0.6:\n"{PROMPTS[0]}"'))
     for one, other in PAIRS:
         rows.append(halves(photograph(photos / f"{one}.jpg"), photograph(photos / f"{other}.jpg"), tiny))
     sheet(rows).save(output / "mixing.jpg", quality=88)
@@ -79,7 +79,7 @@ def halves(a: Picture, b: Picture, codec: AutoencoderCodec) -> list[Cell]:
         figures = f"contrast {contrast:.0%}, colour {colour:.0%}"
         share = f", variance {float((variance(latents[name]) / spread).mean()):.0%}" if name in latents else ""
         Console().print(f"{name:14} {figures}{share}", highlight=False)
-        cells.append((picture, f"{name}: {figures}"))
+        cells.append((picture, f"{name}\n{figures}"))
     return cells
 
 
@@ -91,11 +91,11 @@ def ways(photos: Path, codec: AutoencoderCodec) -> list[list[Cell]]:
     mask[:, SIDE // 2 :] = 1
     small = codec.encode(Picture(torch.nn.functional.avg_pool2d(fig.pixels, 2)))
     cells: Mapping[str, Callable[[], Latent]] = {
-        "transfer: colours of the mountains": lambda: mix.transfer(a, b),
-        "exchange 24: coarse fig, fine dogs": lambda: mix.exchange(c, a, 24),
-        "composite, hard edge": lambda: mix.composite(a, b, mask),
-        "composite, feather 128": lambda: mix.composite(a, b, mask, feather=128),
-        "the fig placed, feather 32": lambda: mix.place(b, small, (80, 80), feather=32),
+        "transfer\ncolours of the mountains": lambda: mix.transfer(a, b),
+        "exchange 24\ncoarse fig, fine dogs": lambda: mix.exchange(c, a, 24),
+        "composite\nhard edge": lambda: mix.composite(a, b, mask),
+        "composite\nfeather 128": lambda: mix.composite(a, b, mask, feather=128),
+        "place: the fig\nfeather 32": lambda: mix.place(b, small, (80, 80), feather=32),
     }
     return [[(codec.decode(make()), name) for name, make in cells.items()]]
 
@@ -122,17 +122,17 @@ def variance(latent: Latent) -> torch.Tensor:
 
 def sheet(rows: list[list[Cell]]) -> Image.Image:
     """The pictures in rows, with words below each."""
-    font = ImageFont.load_default(13)
-    width, height = max(map(len, rows)) * (SIDE + GAP) + GAP, len(rows) * (SIDE + LINE + GAP) + GAP
+    font = ImageFont.load_default(22)
+    width, height = max(map(len, rows)) * (SIDE + GAP) + GAP, len(rows) * (SIDE + WORDS + GAP) + GAP
     page = Image.new("RGB", (width, height), "white")
     for row, cells in enumerate(rows):
         for column, (picture, words) in enumerate(cells):
-            left, top = GAP + column * (SIDE + GAP), GAP + row * (SIDE + LINE + GAP)
+            left, top = GAP + column * (SIDE + GAP), GAP + row * (SIDE + WORDS + GAP)
             page.paste(
                 Image.fromarray(to_uint8(picture.pixels)).resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, top)
             )
-            middle = (left + SIDE / 2, top + SIDE + LINE / 2)
-            ImageDraw.Draw(page).text(middle, words, fill="#333333", font=font, anchor="mm")
+            middle = (left + SIDE / 2, top + SIDE + WORDS / 2)
+            ImageDraw.Draw(page).text(middle, words, fill="#333333", font=font, anchor="mm", align="center")
     return page
 
 

@@ -47,11 +47,12 @@ def autoencoder_part(folder: Path, config: Config, variant: str | None = None) -
 
 def class_of(part: Part) -> str:
     """The class of diffusers that an autoencoder is: the one that is said, else the one that its network shows."""
-    if part.class_name and part.class_name in CLASSES:
+    possible = [name for name, one in CLASSES.items() if one.spec is type(part.spec)]
+    if part.class_name in possible:
         return part.class_name
     if isinstance(part.spec, KLSpec) and all(name in part.weights for name in STATISTICS):
         return FLUX2
-    return next(name for name, one in CLASSES.items() if one.spec is type(part.spec))
+    return possible[0]
 
 
 def normalisation_in(config: Config, folder: Path) -> Normalisation | None:

@@ -44,9 +44,14 @@ def open_autoencoder(name: str | PathLike[str]) -> Checkpoint:
 
 
 def read_autoencoder(
-    opened: Checkpoint, normalisation: Normalisation | None = None, space: LatentSpace | None = None
+    opened: Checkpoint,
+    normalisation: Normalisation | None = None,
+    space: LatentSpace | None = None,
+    *,
+    network: AutoencoderNetwork | None = None,
 ) -> AnyAutoencoder:
-    """The autoencoder in float32 on the CPU; units and space, where they are given, go before what it says itself.
+    """The autoencoder in float32 on the CPU; units and space, where they are given, go before what it says itself. A
+    `network` is one that has been made of it already.
 
     Without a space it names one of its own, after its encoder. Raises RequestError for tensors that are missing, too
     many or of another shape, and where nothing says its units.
@@ -58,7 +63,7 @@ def read_autoencoder(
             f"{opened.path} does not say in which units its latents are, and its network is {candidates(opened)}; "
             "say the latent space, or give the model that it belongs to."
         )
-    network = cast(AutoencoderNetwork, part.build(torch.float32))
+    network = network or cast(AutoencoderNetwork, part.build(torch.float32))
     return NormalisedAutoencoder(network, own, title, space or opened.space, content_hash=autoencoder_hash(opened))
 
 
@@ -76,7 +81,7 @@ def autoencoder_hash(opened: Checkpoint) -> str:
 def candidates(opened: Checkpoint) -> str:
     """The published autoencoders that it may be, for people."""
     spaces = list(dict.fromkeys(known.space.id for known in opened.candidates))
-    return f"that of {' and '.join(spaces)}" if spaces else "of a size that was never published"
+    return f"that of {' or '.join(spaces)}" if spaces else "of a size that was never published"
 
 
 def with_other_half(opened: Checkpoint) -> Checkpoint:

@@ -308,8 +308,10 @@ def _title(kind: str, family: Family | None, variant: Variant | None, parts: Par
         None: "", "base": "", "inpaint": " for inpainting", "depth": " guided by depth", "upscale": " for enlarging",
         "instruct-pix2pix": " that follows instructions (InstructPix2Pix)", "unclip": " for image variations (unCLIP)",
     }[variant]  # fmt: skip
-    of = "the U-Net of" if kind == "denoiser" else "a model of"
-    return f"{of} {TITLES[family]}{what}"
+    title = TITLES[family] + what
+    if kind == "denoiser":
+        return f"the U-Net of {title}"
+    return title if title.startswith("the ") else f"a model of {title}"
 
 
 def _other(weights: Weights, other: OtherKind) -> Identity:

@@ -14,7 +14,7 @@ from fictile.checkpoint.folder import MODEL, TEXT, UNET, VAE, hash_parts, read_m
 from fictile.checkpoint.header import Header, read_header
 from fictile.checkpoint.hub import INDEX, resolve
 from fictile.checkpoint.identify import Identity, own_words, precision
-from fictile.checkpoint.native import parse_about
+from fictile.checkpoint.native import KEY, parse_about
 from fictile.checkpoint.parts import Part
 from fictile.checkpoint.read import INDEX as SHARDS
 from fictile.checkpoint.released_files import RELEASED
@@ -58,6 +58,7 @@ class Inspection:
     space_told_by: str | None = None  # who says so, for people
     candidates: tuple[str, ...] = ()  # where nobody does: the spaces whose autoencoders have these names and sizes
     decides: str | None = None  # and the command that looks closer
+    vae_origin: str | None = None  # which autoencoder was baked into a model, and whether it belongs
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what it says of itself: spec, recipe, ...
     identity: Identity | None = None  # of weights that Fictile did not write as its own
     networks: tuple[Network, ...] = ()  # in them
@@ -99,13 +100,13 @@ def _safetensors(path: Path) -> Inspection:
         dtype=_dtype(header),
         space=_space(about),
         space_told_by=METADATA if about["kind"] == "autoencoder" else None,
-        about=about,
+        about=about | {name: said for name, said in header.metadata.items() if name != KEY},
     )
 
 
 def _checkpoint(checkpoint: Checkpoint, sha256: str | None = None) -> Inspection:
     identity = checkpoint.identity
-    space, told_by = _told(checkpoint)
+    space, told_by = _told(checkpoint, sha256)
     candidates = () if space else tuple(dict.fromkeys(known.space.id for known in checkpoint.candidates))
     return Inspection(
         path=str(checkpoint.path),
@@ -118,6 +119,7 @@ def _checkpoint(checkpoint: Checkpoint, sha256: str | None = None) -> Inspection
         space=space,
         space_told_by=told_by,
         candidates=candidates,
+        vae_origin=checkpoint.vae_origin,
         decides=f"fictile match {shlex.quote(str(checkpoint.path))}" if candidates else None,
         about={name: value for name, value in checkpoint.metadata.items() if name != "modelspec.thumbnail"},
         identity=identity,
@@ -126,13 +128,13 @@ def _checkpoint(checkpoint: Checkpoint, sha256: str | None = None) -> Inspection
     )
 
 
-def _told(checkpoint: Checkpoint) -> tuple[str | None, str | None]:
+def _told(checkpoint: Checkpoint, sha256: str | None) -> tuple[str | None, str | None]:
     """The space of the autoencoder, and who says it: metadata, the denoiser beside it, or a released file's hash."""
     if checkpoint.space:
         return checkpoint.space.id, METADATA if checkpoint.told == "metadata" else "the denoiser that it came with"
     if checkpoint.identity.kind != "autoencoder":
         return None, None
-    hashes = {content_hash(file) for file in checkpoint.files}
+    hashes = [sha256] if sha256 else [content_hash(file) for file in checkpoint.files]
     released = next((RELEASED[digest] for digest in hashes if digest in RELEASED), None)
     return (released.space, f"its hash: it is {released.name}, as released") if released else (None, None)
 

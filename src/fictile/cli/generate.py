@@ -37,6 +37,7 @@ def generate(
     guidance: options.Guidance = None,
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
+    speed: options.Speed = "exact",
     start: Annotated[
         Path | None,
         typer.Option(
@@ -61,6 +62,7 @@ def generate(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     tiling: options.Tiling = "auto",
     max_memory: options.MaxMemory = None,
     output: options.Output = None,
@@ -91,7 +93,7 @@ def generate(
         check_writable(paths[0])
         init = open_init(start) if start else None
         work.stage("Planning")
-        runtime = choose_runtime(device, precision, options.bytes_of(max_memory))
+        runtime = choose_runtime(device, precision, backend, max_memory=options.bytes_of(max_memory))
         parts = opened_outline(model, vae)
         request = request_for(
             parts,
@@ -117,6 +119,7 @@ def generate(
             force=force,
             device=device,
             precision=precision,
+            backend=backend,
             max_memory=runtime.max_memory,
         )
         changed = maker.usual_strength() if strength is None else strength
@@ -139,6 +142,7 @@ def generate(
             clip_skip=clip_skip,
             tiling=plan.tiling if plan else tiling,
             group=plan.group if plan else None,
+            speed=speed,
             callback=work.denoising(steps or maker.defaults.steps, 1.0 if init is None else changed),
             sampled=sampled,
         )

@@ -99,7 +99,8 @@ def decode(
             paths = found.names()
         check_writable(paths[0])
         work.stage("Loading the model")
-        alone = vae is not None and not (model or found.model)  # with no model to say who made it, there is no recipe
+        # With no model to say who made it, there is no recipe; a run that names none had the packaged one.
+        alone = vae is not None and not (model or found.model or found.pictures)
         if found.recipe and not alone:
             maker = load(
                 model or found.model,
@@ -110,6 +111,8 @@ def decode(
                 max_memory=options.bytes_of(max_memory),
                 runtime=found.recipe.runtime if device == precision == "auto" and max_memory is None else None,
             )
+            if vae is None and (found.vae or model is None):
+                found.check_vae(maker.hashes and maker.hashes.vae, maker.vae_origin)
             work.stage("Decoding")
             made = maker.finish(found.latent, replace(found.recipe, tiling=tiling), init=found.start)
             for picture, place in zip(made, paths, strict=True):

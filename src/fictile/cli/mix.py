@@ -112,44 +112,39 @@ def mix(
         raise RequestError(f"{path} is a latent, and a picture was asked for; name a picture with -o.")
     with kept_until_saved([path], model, vae=vae) as sampled, Work.shown() as work:
         work.stage("Starting")
-        from fictile.autoencoder import write_latent
         from fictile.cli.report import report
         from fictile.files import check_folder
-        from fictile.latent import mix as ways
         from fictile.loading import load
-        from fictile.picture import check_writable, save_picture
-        from fictile.picture.mask import Mask
+        from fictile.picture import check_writable
 
         (check_folder if raw else check_writable)(path)
         place = None if at is None else options.place(at)
-        where = None if mask is None else Mask.open(mask).amount
         work.stage("Loading the model")
         maker = load(model, vae=vae, force=force, device=device, precision=precision)
         work.stage("Mixing")
-        a, b = (maker.as_latent(source, space=space) for source in (first, second))
-        mixed = ways.by_name(a, b, how, weight=weight, radius=radius, mask=where, at=place, feather=feather)
+        mixed = maker.mix(
+            first, second, how, weight=weight, radius=radius, mask=mask, at=place, feather=feather, space=space
+        )
         if raw:
-            write_latent(mixed, path)
-        elif refine is None or prompt is None:
-            work.stage("Decoding")
-            save_picture(maker.decode(mixed).pixels, path)
-            if keep_latent:
-                mixed.save(path.with_suffix(SUFFIX))
+            mixed.save(path, strip=strip)
         else:
+            strength = refine or 0.0
             pictures = maker.generate(
-                prompt,
-                seed=seed,
+                prompt or "",
+                seed=seed if strength else 0,  # it decides nothing where nothing is refined
                 steps=steps,
                 guidance=guidance,
                 init=mixed,
-                strength=refine,
-                callback=work.denoising(steps or maker.defaults.steps, refine),
+                strength=strength,
+                callback=work.denoising(steps or maker.defaults.steps, strength),
                 sampled=sampled,
             )
             save_all(pictures, [path], strip=strip, keep_latent=keep_latent)
-            report([(pictures[0], path)], time.perf_counter() - began, json)
-            return
-    height, width = mixed.picture_size
+            if strength:
+                report([(pictures[0], path)], time.perf_counter() - began, json)
+                return
+    latent = mixed.latent
+    height, width = latent.picture_size
     if json:
-        write_json({"path": str(path), "how": how, "space": mixed.space.id, "width": width, "height": height})
-    say(f"{path}  {width}x{height}, {how} in {mixed.space.id}")
+        write_json({"path": str(path), "how": how, "space": latent.space.id, "width": width, "height": height})
+    say(f"{path}  {width}x{height}, {how} in {latent.space.id}")

@@ -131,6 +131,23 @@ Device = Annotated[
         show_default=False,
     ),
 ]
+Backend = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Who runs the networks: auto, eager, openvino, or reference (float32, one by one).",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+Speed = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="exact; fast and faster leave out work, for nearly the same picture.",
+        rich_help_panel=SAMPLING,
+    ),
+]
 Tiling = Annotated[
     str,
     typer.Option(

@@ -53,7 +53,7 @@ def plan(
         from fictile.planning import make_plan, opened_outline, request_for
 
         given = open_init(start) if start else None
-        runtime = choose_runtime(device, precision, limit)
+        runtime = choose_runtime(device, precision, max_memory=limit)
         parts = opened_outline(model, vae)
         request = request_for(
             parts,

@@ -10,6 +10,7 @@ from fictile.cli import options
 from fictile.cli.destination import SUFFIX, destinations
 from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say
+from fictile.errors import RequestError
 
 
 def replay(
@@ -18,9 +19,12 @@ def replay(
     ],
     *,
     start: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            "--from", metavar="PICTURE", help="The picture or latent it was made from, if it was.", show_default=False
+            "--from",
+            metavar="PICTURE",
+            help="The picture or latent it was made from, if it was; of a mix twice, for both.",
+            show_default=False,
         ),
     ] = None,
     model: options.Model = None,
@@ -35,7 +39,11 @@ def replay(
     """
     began = time.perf_counter()
     path = destinations(output, f"{picture.name.removesuffix(SUFFIX).removesuffix(picture.suffix)}-replay", ".png")[0]
-    with kept_until_saved([path], model, vae=vae, start=start) as sampled, Work.shown() as work:
+    given = tuple(start or ())
+    if len(given) > 2:
+        raise RequestError(f"--from was given {len(given)} times; give it once, or twice for what was mixed.")
+    init = given[0] if len(given) == 1 else given or None
+    with kept_until_saved([path], model, vae=vae, start=given[0] if given else None) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.loading import load
@@ -47,7 +55,7 @@ def replay(
         work.stage("Loading the model")
         maker = load(model, vae=vae, force=recipe.vae_forced, runtime=recipe.runtime)
         denoising = work.denoising(recipe.steps, recipe.strength)
-        again = maker.replay(recipe, init=start, callback=denoising, sampled=sampled)
+        again = maker.replay(recipe, init=init, callback=denoising, sampled=sampled)
         save_all([again], [path])
     report([(again, path)], time.perf_counter() - began, json)
     for difference in recipe.differences(again.recipe):

@@ -39,8 +39,24 @@ def roundtrip(
             show_default=False,
         ),
     ] = None,
+    tiling: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="In bands, exactly and in little memory: auto (where it must be), on or off. Give several to compare.",
+            rich_help_panel=options.MODEL,
+            show_default=False,
+        ),
+    ] = None,
     device: options.Device = "auto",
     passes: Annotated[int, typer.Option(min=1, metavar="N", help="How often in a row each picture goes through.")] = 1,
+    forecast: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Passes up to the fifth, unmeasured: on a sample of large pictures, on the whole, or none.",
+        ),
+    ] = "sample",
     report: Annotated[
         Path | None,
         typer.Option(
@@ -77,12 +93,13 @@ def roundtrip(
         if report:
             fidelity.check_report(report)
         if output:
-            one = len(pictures) == 1 and not pictures[0].is_dir() and len(vae or ()) < 2 and len(precision or ()) < 2
+            one = len(pictures) == 1 and not pictures[0].is_dir() and not any(map(_several, (vae, precision, tiling)))
             _check_output(output, one=one)
         done = list[Path]()
 
         def told(name: str, through: str, number: int) -> None:
-            work.stage(f"{name} through {through}" + (f", pass {number} of {passes}" if passes > 1 else ""))
+            which = "the passes to come" if number > passes else f"pass {number} of {passes}"
+            work.stage(f"{name} through {through}, {which}")
 
         def keep(name: str, through: str, picture: "Picture") -> None:
             if output is None:
@@ -96,6 +113,8 @@ def roundtrip(
             vae or (),
             passes=passes,
             precisions=precision or ("auto",),
+            tilings=tiling or ("auto",),
+            forecasts=forecast,
             device=device,
             model=model,
             callback=told,
@@ -113,6 +132,10 @@ def roundtrip(
         say("Note: the perceptual distance was left out; it needs fictile[perceptual].", style="yellow")
     for path in [*done, *([report] if report else [])]:
         say(str(path))
+
+
+def _several(values: list[str] | None) -> bool:
+    return len(values or ()) > 1
 
 
 def _check_output(output: Path, *, one: bool) -> None:

@@ -4,6 +4,7 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
+from fictile.errors import RequestError
 from fictile.picture import Mask, Source
 
 
@@ -19,8 +20,11 @@ def masked(
 ) -> Mask | None:
     """What a picture file (white), a box (left, top, width, height), a colour or transparency marks, all together.
 
-    None where nothing is named. Raises RequestError as the makers of `Mask` do, and when the file has another size.
+    None where nothing is named. Raises RequestError as the makers of `Mask` do, when the file has another size, and for
+    what says more about a mask or a colour that was not named.
     """
+    if colour is None and tolerance:
+        raise RequestError(f"The tolerance is {tolerance}, and there is no colour that it is about; name one.")
     size = (source.height, source.width)
     masks: list[Mask] = []
     if file is not None:
@@ -33,4 +37,8 @@ def masked(
         masks.append(Mask.where_colour(source, colour, tolerance))
     if transparent:
         masks.append(Mask.where_transparent(source))
-    return reduce(or_, masks).grown(grow) if masks else None
+    if masks:
+        return reduce(or_, masks).grown(grow)
+    if grow:
+        raise RequestError(f"There is no mask to grow by {grow:g} pixels; name a picture, a box or a colour.")
+    return None

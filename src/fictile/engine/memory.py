@@ -7,6 +7,11 @@ from pathlib import Path
 import torch
 
 PLENTY = 2**62  # where the system does not say
+OUT_OF_MEMORY = (
+    "can't allocate memory",  # c10/core/impl/alloc_cpu.cpp, on Linux and macOS
+    "not enough memory",  # the same, on Windows
+    "MPS backend out of memory",  # aten/src/ATen/mps/MPSAllocator.mm
+)
 MEMINFO, STATUS = Path("/proc/meminfo"), Path("/proc/self/status")
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -23,6 +28,13 @@ def free_memory(device: torch.device) -> int:
     if device.type != "cpu":
         return PLENTY
     return max(min(_limits(), default=PLENTY), 0)
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is torch's way to say so: on CPUs and MPS it has no class of its own, only its words."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def _limits() -> Iterator[int]:

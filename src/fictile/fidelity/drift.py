@@ -1,36 +1,31 @@
-"""What further trips through the latent space will do, foretold from the first.
+"""What further trips through the latent space will do, foretold by making them without measuring on the way.
 
-The errors of repeated passes neither cancel nor simply add up: part of each repeats the one before (a tint, a change of
-contrast), part is new. Five numbers for each pass describe that, fitted on the still pictures of scikit-image with two
-autoencoders as unlike as can be (`tools/fidelity/fit_drift.py`): the packaged one, which learnt emoji and is far from
-home with photographs, and the tiny one of FLUX.2. A forecast is a middle and a band that nine of ten fitted pictures
-lie in; it is a warning of what is coming and no measurement.
+Where a picture's colours go from pass to pass depends on all of it: neither a law fitted on other pictures, nor a map
+of colours fitted on the picture's own first pass, nor the trips of a picture of half the size foretell it to 0.5 of
+255. The trips themselves do. A small picture makes them whole, and the forecast is what will be measured. Of a large
+one a sample makes them (`sample`), so that a forecast costs no more than four passes over SAMPLE pixels, however large
+the picture is; its band says how much that leaves open.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-REFERENCE = 25.0  # decibels that the slope turns about
+import numpy as np
+from jaxtyping import Float
 
+from fictile.errors import RequestError
+from fictile.fidelity.sample import Sample, draw_sample, expected, features, tile_side
+from fictile.fidelity.vae import Codec, one_pass
+from fictile.picture import Picture, from_uint8, to_uint8
 
-@dataclass(frozen=True, kw_only=True)
-class Law:
-    """How one later pass follows from the first."""
-
-    loss: float  # decibels of PSNR lost since the first pass, for a picture that it left at REFERENCE
-    slope: float  # and for each decibel above that
-    spread: float  # decibels; half the band
-    growth: float  # the mean colour shift, as a multiple of that of the first pass
-    colour_spread: float  # half the band, as a multiple of the first pass's root mean square error
-
-
-# Of passes 2, 3, 4 and 5.
-LAWS = (
-    Law(loss=2.55, slope=0.116, spread=1.3, growth=1.46, colour_spread=0.3),
-    Law(loss=4.27, slope=0.202, spread=1.9, growth=1.78, colour_spread=0.62),
-    Law(loss=5.55, slope=0.27, spread=2.3, growth=2.05, colour_spread=0.9),
-    Law(loss=6.57, slope=0.324, spread=2.2, growth=2.3, colour_spread=1.21),
-)
+FORECASTS = ("sample", "whole", "none")
+LAST = 5  # the pass that a forecast goes to
+SAMPLE = 512 * 512  # pixels that the passes of a large picture are made on
+# What each pass over a sample adds to its band for what a network sees of the whole picture, as the statistics of a
+# group norm, and a sample cannot give: 8-bit steps of mean colour, and decibels. docs/fidelity.md has the measurements.
+FOREIGN_COLOUR, FOREIGN_PSNR = 1.3, 0.2
+DECIBELS = 10 / math.log(10)  # per natural logarithm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,30 +34,79 @@ class Forecast:
 
     number: int  # of the pass: 2, 3 ...
     psnr: float  # decibels
-    psnr_spread: float  # nine of ten pictures lie within this of it
+    psnr_spread: float  # it should lie within this of it; 0 where the whole picture made the pass
     rgb: tuple[float, float, float]  # mean shift of red, green and blue since the original, in 8-bit steps
     rgb_spread: float
+    share: float  # the pixels that made the pass, over those of the picture: 1 is all of it
 
 
-def forecast(psnr: float, rgb: tuple[float, float, float]) -> tuple[Forecast, ...]:
-    """Passes 2 to 5 from the PSNR in decibels and the mean colour shift, in 8-bit steps, of the first.
+def check_forecast(name: str) -> None:
+    """Raises RequestError for what is no way to foretell."""
+    if name not in FORECASTS:
+        raise RequestError(f"There is no forecast {name!r}: choose {', '.join(FORECASTS)}.")
 
-    A picture that came back exactly will do so again.
+
+def forecast(
+    original: Picture, after: Picture, codec: Codec, *, factor: int, done: int = 1, sample: int | None = SAMPLE
+) -> tuple[Forecast, ...]:
+    """The passes that follow `done` ones, up to the fifth.
+
+    Args:
+        original: the picture that set out.
+        after: what came back from the last pass made.
+        codec: makes the passes.
+        factor: pixels along a side of a cell of its latent.
+        done: the passes that were made.
+        sample: pixels above which a sample of so many makes the passes; None is never. A picture narrower than a tile
+            makes them whole.
     """
-    if math.isinf(psnr):
-        return tuple(
-            Forecast(number=number, psnr=psnr, psnr_spread=0.0, rgb=rgb, rgb_spread=0.0)
-            for number in range(2, len(LAWS) + 2)
-        )
-    error = 255 * 10 ** (-psnr / 20)
-    red, green, blue = rgb
-    return tuple(
-        Forecast(
-            number=number,
-            psnr=psnr - law.loss - law.slope * (psnr - REFERENCE),
-            psnr_spread=law.spread,
-            rgb=(law.growth * red, law.growth * green, law.growth * blue),
-            rgb_spread=law.colour_spread * error,
-        )
-        for number, law in enumerate(LAWS, start=2)
+    size = original.height, original.width
+    if sample is None or math.prod(size) <= sample or min(size) < tile_side(factor):
+        return tuple(_whole(original, after, codec, done))
+    return tuple(_sampled(original, after, codec, done, draw_sample(size, factor, sample)))
+
+
+def _whole(original: Picture, after: Picture, codec: Codec, done: int) -> Iterator[Forecast]:
+    before = _steps(original)
+    for number in range(done + 1, LAST + 1):
+        _, after = one_pass(after, codec)
+        change = _steps(after) - before
+        yield _forecast(number, change.mean(axis=(0, 1)), float((change**2).mean()), 0.0, 0.0, 1.0)
+
+
+def _sampled(original: Picture, after: Picture, codec: Codec, done: int, sample: Sample) -> Iterator[Forecast]:
+    before, last = _steps(original), _steps(after)
+    known = features(before, last)
+    terms, population = sample.means(sample.of(known)), known.mean(axis=(0, 1))
+    first, start = sample.of(before), sample.of(last)
+    gone, share = (last - before).mean(axis=(0, 1)), sample.pixels / (original.height * original.width)
+    part = Picture(from_uint8(sample.of(to_uint8(after.pixels))))
+    for number in range(done + 1, LAST + 1):
+        _, part = one_pass(part, codec)
+        now = _steps(part)
+        moved, error = now - start, ((now - first) ** 2).mean(axis=-1, keepdims=True)
+        mean, spread = expected(sample.means(np.concatenate([moved, error], axis=-1)), terms, population)
+        square = max(float(mean[3]), float(spread[3]), 1 / 12)  # rounding to 8 bits alone leaves that
+        colour_spread = float(spread[:3].max()) + (number - done) * FOREIGN_COLOUR
+        psnr_spread = DECIBELS * float(spread[3]) / square + (number - done) * FOREIGN_PSNR
+        yield _forecast(number, gone + mean[:3], square, colour_spread, psnr_spread, share)
+
+
+def _forecast(
+    number: int, rgb: Float[np.ndarray, "3"], square: float, rgb_spread: float, psnr_spread: float, share: float
+) -> Forecast:
+    """From the mean shift and the mean squared error in 8-bit steps."""
+    red, green, blue = rgb.tolist()
+    return Forecast(
+        number=number,
+        psnr=10 * math.log10(255**2 / square) if square else math.inf,
+        psnr_spread=psnr_spread,
+        rgb=(red, green, blue),
+        rgb_spread=rgb_spread,
+        share=share,
     )
+
+
+def _steps(picture: Picture) -> Float[np.ndarray, "h w 3"]:
+    """In 8-bit steps from the middle, channels last."""
+    return picture.pixels.detach().cpu().double().permute(1, 2, 0).numpy() * 127.5

@@ -41,34 +41,34 @@ def page(report: Report) -> str:
 
 
 def _psnr_chart(trip: Trip) -> Markup:
-    """PSNR over the passes, and what the first alone foretold."""
+    """PSNR over the passes, measured and foretold."""
     measured = [figures.psnr for figures in trip.passes]
-    if not all(map(math.isfinite, measured)):
+    foretold = [one.psnr for one in trip.forecast]
+    if not all(map(math.isfinite, measured + foretold)):
         return Markup("")
-    foretold = trip.forecast
-    lines = [
-        Line(name="measured", values=measured, colour=CURVE),
-        Line(
-            name="foretold",
-            values=[measured[0], *(one.psnr for one in foretold)],
-            colour=CURVE,
-            forecast=True,
-            spread=[0.0, *(one.psnr_spread for one in foretold)],
-        ),
-    ]
+    lines = [Line(name="measured", values=measured, colour=CURVE)]
+    if foretold:
+        spread = [0.0, *(one.psnr_spread for one in trip.forecast)]
+        lines.append(_foretold("foretold", [measured[-1], *foretold], CURVE, len(measured), spread))
     return Markup(line_chart(lines, "PSNR in dB", f"PSNR of {trip.picture} through {trip.vae}, by number of passes"))
 
 
 def _colour_chart(trip: Trip) -> Markup:
-    """The mean shift of red, green and blue over the passes, and what the first alone foretold."""
+    """The mean shift of red, green and blue over the passes, measured and foretold."""
     lines: list[Line] = []
     for channel, (name, colour) in enumerate(CHANNELS):
         measured = [figures.colour.rgb[channel] for figures in trip.passes]
-        lines.append(Line(name=name, values=measured, colour=colour, start=1))
-        foretold = [measured[0], *(one.rgb[channel] for one in trip.forecast)]
-        lines.append(Line(name=name, values=foretold, colour=colour, forecast=True))
+        lines.append(Line(name=name, values=measured, colour=colour))
+        if trip.forecast:
+            values = [measured[-1], *(one.rgb[channel] for one in trip.forecast)]
+            spread = [0.0, *(one.rgb_spread for one in trip.forecast)]
+            lines.append(_foretold(name, values, colour, len(measured), spread))
     label = f"Mean shift of red, green and blue of {trip.picture} through {trip.vae}, by number of passes"
     return Markup(line_chart(lines, "mean shift of 255", label))
+
+
+def _foretold(name: str, values: list[float], colour: str, start: int, spread: list[float]) -> Line:
+    return Line(name=name, values=values, colour=colour, start=start, forecast=True, spread=spread)
 
 
 def _data(content: bytes, kind: str) -> str:

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import cast
 
 from fictile.errors import RequestError
-from fictile.fidelity.drift import Forecast, forecast
+from fictile.fidelity.drift import LAST, SAMPLE, Forecast, check_forecast, forecast
 from fictile.fidelity.evidence import Evidence, evidence, webp
 from fictile.fidelity.figures import Figures, measure
-from fictile.fidelity.vae import Codec, Vae, VaeLike, open_vaes
+from fictile.fidelity.vae import Vae, VaeLike, one_pass, open_vaes
 from fictile.files import check_folder, written_whole
-from fictile.latent import Latent
-from fictile.picture import Picture, from_uint8, load_picture, to_uint8
+from fictile.picture import Picture, load_picture
 
 MOST_PASSES = 100
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"}  # what is taken from a folder
@@ -25,10 +24,11 @@ class Trip:
     picture: str
     vae: str
     precision: str
+    tiling: str  # as it was asked for
     space: str
     bits_per_pixel: float  # numbers in the latent, times the bits of each, over the pixels; a plain picture has 24
     passes: tuple[Figures, ...]  # each against the picture that set out
-    forecast: tuple[Forecast, ...]  # of passes 2 to 5, from the first alone
+    forecast: tuple[Forecast, ...]  # of the passes that follow, up to the fifth; none where they were made
     evidence: Evidence  # of the first pass
     last: bytes | None  # WebP after the last pass, where there are several
 
@@ -90,6 +90,8 @@ def roundtrip(
     *,
     passes: int = 1,
     precisions: Sequence[str] = ("auto",),
+    tilings: Sequence[str] = ("auto",),
+    forecasts: str = "sample",
     device: str = "auto",
     model: str | Path | None = None,
     callback: Callable[[str, str, int], None] | None = None,
@@ -104,17 +106,23 @@ def roundtrip(
         vaes: files, folders, models or codecs; the autoencoder of `model` (by default the packaged one) if none.
         passes: how often each picture goes through, 1 to 100.
         precisions: in which each file is run; "auto" is float32.
-        callback: told (picture, autoencoder, pass) before each pass.
+        tilings: in which each file is run: "on" is bands of rows, "off" is as a whole, "auto" is bands where memory is
+            short.
+        forecasts: how the passes that follow, up to the fifth, are foretold: "sample" makes them without measuring, on
+            at most 512x512 pixels of the picture; "whole" on all of it; "none" leaves them out.
+        callback: told (picture, autoencoder, pass) before each pass, and once more before a forecast.
         result: given (picture, autoencoder, reconstruction) after the last pass of each trip.
 
     Raises:
-        RequestError: A picture cannot be read or an autoencoder not be opened, or `passes` is out of its range.
+        RequestError: A picture cannot be read, an autoencoder not be opened, or there is no such number of passes,
+            precision, tiling or forecast.
     """
+    check_forecast(forecasts)
     if not 1 <= passes <= MOST_PASSES:
         raise RequestError(f"{passes} passes were asked for; choose 1 to {MOST_PASSES}.")
     several = pictures if isinstance(pictures, Sequence) and not isinstance(pictures, str) else [pictures]
     sources = _sources(cast("Sequence[str | Path | Picture]", several))
-    opened = open_vaes(vaes, precisions, device, model)
+    opened = open_vaes(vaes, precisions, device, model, tilings)
     originals: list[Original] = []
     trips: list[Trip] = []
     for name, source in sources:
@@ -126,17 +134,11 @@ def roundtrip(
                 if callback:
                     callback(name, vae.name, number)
 
-            trip, after = _trip(picture, name, vae, passes, before)
+            trip, after = _trip(picture, name, vae, passes, forecasts, before)
             trips.append(trip)
             if result:
                 result(name, vae.name, after)
     return Report(pictures=tuple(originals), vaes=tuple(vae.name for vae in opened), trips=tuple(trips))
-
-
-def one_pass(picture: Picture, codec: Codec) -> tuple[Latent, Picture]:
-    """The latent of a picture, and the picture that comes back, rounded to 8 bits."""
-    latent = codec.encode(picture)
-    return latent, Picture(from_uint8(to_uint8(codec.decode(latent).pixels)))
 
 
 def check_report(path: str | Path) -> None:
@@ -146,7 +148,9 @@ def check_report(path: str | Path) -> None:
     check_folder(path)
 
 
-def _trip(picture: Picture, name: str, vae: Vae, passes: int, before: Callable[[int], None]) -> tuple[Trip, Picture]:
+def _trip(
+    picture: Picture, name: str, vae: Vae, passes: int, forecasts: str, before: Callable[[int], None]
+) -> tuple[Trip, Picture]:
     before(1)
     latent, first = one_pass(picture, vae.codec)
     figures, after = [measure(picture, first)], first
@@ -154,14 +158,20 @@ def _trip(picture: Picture, name: str, vae: Vae, passes: int, before: Callable[[
         before(number)
         _, after = one_pass(after, vae.codec)
         figures.append(measure(picture, after))
+    foretold: tuple[Forecast, ...] = ()
+    if forecasts != "none" and passes < LAST:
+        before(passes + 1)
+        most = None if forecasts == "whole" else SAMPLE
+        foretold = forecast(picture, after, vae.codec, factor=latent.space.factor, done=passes, sample=most)
     trip = Trip(
         picture=name,
         vae=vae.name,
         precision=vae.precision,
+        tiling=vae.tiling,
         space=latent.space.id,
         bits_per_pixel=latent.data.numel() * vae.bits / (picture.width * picture.height),
         passes=tuple(figures),
-        forecast=forecast(figures[0].psnr, figures[0].colour.rgb),
+        forecast=foretold,
         evidence=evidence(picture, first),
         last=webp(after) if passes > 1 else None,
     )
@@ -196,6 +206,7 @@ def _trip_json(trip: Trip) -> dict[str, object]:
         "picture": trip.picture,
         "vae": trip.vae,
         "precision": trip.precision,
+        "tiling": trip.tiling,
         "space": trip.space,
         "bits_per_pixel": trip.bits_per_pixel,
         "passes": [figures.as_json() for figures in trip.passes],
@@ -206,6 +217,7 @@ def _trip_json(trip: Trip) -> dict[str, object]:
                 "psnr_spread": one.psnr_spread,
                 "rgb_shift": list(one.rgb),
                 "rgb_spread": one.rgb_spread,
+                "share": one.share,
             }
             for one in trip.forecast
         ],

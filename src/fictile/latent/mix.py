@@ -11,6 +11,7 @@ covariance of the two, and w for the share of b, the mixed channel (1-w) a + w b
 
 import math
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any
 
 import torch
@@ -182,10 +183,18 @@ def by_name(
 
     Raises RequestError for an unknown name, for what that function does not take, and for what it lacks.
     """
+    choices = settings(how, weight=weight, radius=radius, mask=mask, at=at, feather=feather)
+    return _WAYS[how][0](a, b, **choices)
+
+
+def settings(how: str, **choices: Any) -> dict[str, Any]:
+    """What a way to mix is told: those choices that are not None, and the defaults of those that are.
+
+    Raises RequestError as `by_name` does.
+    """
     if how not in _WAYS:
         raise RequestError(f"There is no way to mix called {how!r}; choose one of {', '.join(WAYS)}.")
     function, needs, takes = _WAYS[how]
-    choices: dict[str, Any] = {"weight": weight, "radius": radius, "mask": mask, "at": at, "feather": feather}
     given = {name: value for name, value in choices.items() if value is not None}
     for name in given:
         if name not in takes:
@@ -195,7 +204,8 @@ def by_name(
     for name in needs:
         if name not in given:
             raise RequestError(f"{how} needs to know the {name}, and none was given; give it.")
-    return function(a, b, **given)
+    defaults = {name: signature(function).parameters[name].default for name in takes if name not in needs}
+    return defaults | given
 
 
 def _pair(a: Latent, b: Latent, operation: Callable[[Batch, Batch], Batch]) -> Latent:

@@ -3,8 +3,6 @@
 import numpy as np
 from jaxtyping import UInt16
 
-SRGB_PRIMARIES = {1, 2}  # those of sRGB, and not said: ITU-T H.273, table 2
-HDR_TRANSFERS = {16, 18}  # PQ and HLG: ITU-T H.273, table 3
 _HEADER = 1 << 16  # bytes: the boxes of properties stand before the coded pictures
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int32, UInt8
 from PIL import ImageCms
 
 from fictile.errors import RequestError
-from fictile.picture.avif import HDR_TRANSFERS
+from fictile.picture.cicp import HDR_TRANSFERS
 from fictile.picture.samples import Samples
 
 Values = Float[np.ndarray, "h w c"]

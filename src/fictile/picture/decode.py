@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from fictile.errors import RequestError
-from fictile.picture import avif, png, tiff
+from fictile.picture import avif, cicp, png, tiff
+from fictile.picture.cicp import HDR_TRANSFERS
 from fictile.picture.colour import is_hdr, profile_fits
 from fictile.picture.metadata import Metadata
 from fictile.picture.orientation import TAG, as_stored, known
@@ -73,7 +74,7 @@ def decode(path: str | Path) -> tuple[Header, Samples]:
             samples = tiff.read_samples(path) or _simple_tiff(Path(path), header.metadata.orientation)
         else:
             with Image.open(path) as image:
-                samples = _deep(image, Path(path)) or _samples(image)
+                samples = _deep(image, Path(path)) or _samples(image, Path(path))
         return header, _with_known_colours(samples, path)
 
 
@@ -127,14 +128,12 @@ def _header(image: Image.Image) -> Header:
 
 
 def _deep(image: Image.Image, path: Path) -> Samples | None:
-    """Samples of more than 8 bits, which Pillow would cut off; None where there are none. Refuses HDR."""
+    """Samples of more than 8 bits, which Pillow would cut off; None where there are none."""
     if image.format == "PNG":
         data = path.read_bytes()
-        _check_colours(png.stated_colours(data), image, path)
         array = imagecodecs.png_decode(data) if png.bit_depth(data) == 16 else None
     elif image.format == "AVIF":
         data = path.read_bytes()
-        _check_colours(avif.stated_colours(data), image, path)
         bits = avif.bit_depth(data)
         array = None if bits == 8 else avif.stretched(imagecodecs.avif_decode(data, index=0), bits)
     else:
@@ -147,26 +146,15 @@ def _deep(image: Image.Image, path: Path) -> Samples | None:
         array=array,
         colours="grey" if channels < 3 else "rgb",
         alpha=channels in {2, 4},
-        profile=_profile(image),
+        profile=_profile(image, path),
     )
 
 
-def _check_colours(stated: tuple[int, int] | None, image: Image.Image, path: Path) -> None:
-    """Refuse the light of HDR, and say it where colours are wider than sRGB and no profile leads there."""
-    if stated is None:
-        return
-    primaries, transfer = stated
-    if transfer in avif.HDR_TRANSFERS:
-        raise _too_bright(path)
-    if primaries not in avif.SRGB_PRIMARIES and not image.info.get("icc_profile"):
-        _log.warning("%s names other primaries than those of sRGB, without a profile: it is read as sRGB.", path)
-
-
-def _samples(image: Image.Image) -> Samples:
+def _samples(image: Image.Image, path: Path) -> Samples:
     """The samples of at most 8 bits."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;"):
         raise ValueError(f"its values are {image.mode}")
-    profile = _profile(image)
+    profile = _profile(image, path)
     if image.has_transparency_data and image.mode in _WITH_ALPHA:
         image = image.convert(_WITH_ALPHA[image.mode])
     elif image.mode not in _KINDS:
@@ -179,17 +167,33 @@ def _samples(image: Image.Image) -> Samples:
 def _simple_tiff(path: Path, orientation: int) -> Samples:
     """Palettes, single bits and the like. Pillow turns them upright; from memory, since it confuses mapped sides."""
     with Image.open(io.BytesIO(path.read_bytes())) as image:
-        samples = _samples(image)
+        samples = _samples(image, path)
     return replace(samples, array=np.ascontiguousarray(as_stored(samples.array, orientation)))
 
 
-def _profile(image: Image.Image) -> bytes | None:
-    """The embedded profile, or what a PNG says about its colours in place of one."""
-    embedded = image.info.get("icc_profile")
-    if embedded or image.format != "PNG" or "srgb" in image.info:
-        return embedded or None
+def _profile(image: Image.Image, path: Path) -> bytes | None:
+    """The embedded profile, or what a PNG or an AVIF says about its colours in place of one. Refuses HDR."""
+    embedded = image.info.get("icc_profile") or None
     grey = image.mode in {"1", "L", "LA"} or image.mode.startswith("I;")
+    stated = _stated_colours(image.format, path)
+    if stated is not None:
+        if stated[1] in HDR_TRANSFERS:
+            raise _too_bright(path)
+        if embedded is None and not cicp.is_known(*stated):
+            raise RequestError(
+                f"{path} names its colours by numbers that are not known here (primaries {stated[0]}, transfer "
+                f"{stated[1]} of ITU-T H.273): convert it to sRGB first."
+            )
+        return embedded or cicp.profile_of(*stated, grey=grey)
+    if embedded or image.format != "PNG" or "srgb" in image.info:
+        return embedded
     return png.profile_of(image.info.get("gamma"), image.info.get("chromaticity"), grey=grey)
+
+
+def _stated_colours(kind: str | None, path: Path) -> tuple[int, int] | None:
+    """Primaries and transfer by number, where a format states them."""
+    stated = {"PNG": png.stated_colours, "AVIF": avif.stated_colours}
+    return stated[kind](path.read_bytes()) if kind in stated else None
 
 
 def _with_known_colours(samples: Samples, path: str | Path) -> Samples:

@@ -30,7 +30,6 @@ class _Format:
     bits: int = 8
     side: int = 2**31 - 1  # the longest side
     lossless: bool = True
-    exif: bool = True  # all of it, not only the orientation
 
 
 def encode(samples: Samples, metadata: Metadata, path: str | Path) -> None:
@@ -61,8 +60,6 @@ def losses(samples: Samples, metadata: Metadata, path: str | Path) -> tuple[str,
     told = list(_reduced(samples, chosen)[1])
     if not chosen.lossless:
         told.append(f"{chosen.name} is lossy: that untouched pixels are the same ends at its encoder.")
-    if metadata.exif and not chosen.exif:
-        told.append(f"{chosen.name} keeps of the EXIF data only how the picture is turned.")
     return tuple(told)
 
 
@@ -134,7 +131,7 @@ _MODES = {
 _ALL: frozenset[Colours] = frozenset({"grey", "rgb", "cmyk"})
 _RGB: frozenset[Colours] = frozenset({"rgb"})
 _PNG = _Format(name="PNG", write=png_bytes, colours=frozenset({"grey", "rgb"}), bits=16)
-_TIFF = _Format(name="TIFF", write=tiff_bytes, colours=_ALL, bits=16, exif=False)
+_TIFF = _Format(name="TIFF", write=tiff_bytes, colours=_ALL, bits=16)
 _JPEG = _Format(
     name="JPEG",
     write=partial(_pillow_bytes, kind="JPEG", quality=95, subsampling=0),

@@ -4,6 +4,8 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from fictile.picture.exif import erased_thumbnail
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
@@ -29,32 +31,3 @@ class Metadata:
             return self.exif
         # Big-endian TIFF: one directory at 8 with one entry, tag 0x0112 of one short, and no directory after it.
         return struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x0112, 3, 1, self.orientation, 0, 0)
-
-
-def erased_thumbnail(exif: bytes) -> bytes:
-    """An EXIF block whose thumbnail (EXIF 2.32, 4.6.3: the second directory) is overwritten with zeros and cut off.
-
-    Every other byte stays where it is, so that notes of camera makers keep their offsets. A block that cannot be read
-    is dropped: it is given back empty.
-    """
-    try:
-        order = {b"II": "<", b"MM": ">"}[exif[:2]]
-        block = bytearray(exif)
-        first = struct.unpack_from(f"{order}I", block, 4)[0]
-        link = first + 2 + 12 * struct.unpack_from(f"{order}H", block, first)[0]
-        second = struct.unpack_from(f"{order}I", block, link)[0]
-        if second == 0:
-            return exif
-        count = struct.unpack_from(f"{order}H", block, second)[0]
-        entries = {
-            tag: value
-            for tag, _, _, value in (
-                struct.unpack_from(f"{order}HHII", block, second + 2 + 12 * index) for index in range(count)
-            )
-        }
-        where, length = entries.get(0x0201, 0), entries.get(0x0202, 0)  # JPEGInterchangeFormat and its length
-        block[where : where + length] = bytes(len(block[where : where + length]))
-        struct.pack_into(f"{order}I", block, link, 0)
-    except (KeyError, struct.error):
-        return b""
-    return bytes(block)

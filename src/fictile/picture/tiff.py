@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from fictile.errors import RequestError
+from fictile.picture.exif import Block, Order
 from fictile.picture.metadata import Metadata
 from fictile.picture.orientation import TAG, known
 from fictile.picture.samples import CHANNELS, Colours, Samples
@@ -20,15 +21,17 @@ from fictile.picture.xmp import packet, split
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the latter two are BigTIFF
 _XMP, _ICC = 700, 34675
 _BYTE, _SHORT = 1, 3
+_WORD = 16  # bytes that what follows is aligned to
 _PHOTOMETRIC = {"grey": "minisblack", "rgb": "rgb", "cmyk": "separated"}
 _WHITE_IS_ZERO = 0
 _COLOURS: dict[int, Colours] = {_WHITE_IS_ZERO: "grey", 1: "grey", 2: "rgb", 5: "cmyk"}  # PhotometricInterpretation
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # ExtraSamples
 _DOTS_PER = {2: 1.0, 3: 2.54}  # ResolutionUnit: inch, centimetre
 
-# What of EXIF is about the picture and not about the file: description, maker, model, software, date, artist,
-# copyright, and the directories of EXIF and of the place.
-_EXIF = {270, 271, 272, TAG, 305, 306, 315, 33432, 34665, 34853}
+# What of EXIF is about the picture and not about the file: description, maker, model, software, date, artist, computer,
+# rating, copyright, the words of Windows (from 40091), and the directories of EXIF and of the place.
+_DIRECTORIES = {34665: 65000, 34853: 65001}  # with stand-ins, since tifffile writes none
+_EXIF = {270, 271, 272, TAG, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096), *_DIRECTORIES}
 
 # What tifffile runs into where a file is damaged, beside errors of its own, which are ValueErrors.
 _DAMAGED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, RuntimeError, struct.error)
@@ -108,29 +111,63 @@ def read_samples(path: str | Path) -> Samples | None:
 
 
 def tiff_bytes(samples: Samples, metadata: Metadata) -> bytes:
-    """A TIFF of 8 or 16 bit, deflated with the horizontal predictor."""
+    """A TIFF of 8 or 16 bit, deflated with the horizontal predictor.
+
+    Both being TIFF structures, an EXIF block takes the beginning of the file: all in it stays at its offset, and the
+    directory of the picture points there.
+    """
     array = samples.array[..., 0] if samples.array.shape[2] == 1 else samples.array
     tags: list[tuple[int, int, int, object, bool]] = [(TAG, _SHORT, 1, metadata.orientation, True)]
     xmp = packet(metadata.xmp, metadata.text)
     if xmp is not None:
         tags.append((_XMP, _BYTE, len(xmp), xmp, True))
+    exif = _readable(metadata.exif)
+    order: Order = exif.order if exif else "<"
+    for entry in exif.entries() if exif else ():
+        if entry.tag in _EXIF - {TAG}:
+            tags.append((_DIRECTORIES.get(entry.tag, entry.tag), *entry[1:], True))
     buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer,
-        np.ascontiguousarray(array),
-        photometric=_PHOTOMETRIC[samples.colours],
-        planarconfig="contig" if array.ndim == 3 else None,
-        extrasamples=["unassalpha"] if samples.alpha else None,
-        compression="zlib",
-        predictor=True,
-        iccprofile=samples.profile,
-        resolution=metadata.dpi,
-        resolutionunit="inch" if metadata.dpi else None,
-        software=False,
-        metadata=None,
-        extratags=tags,
-    )
-    return buffer.getvalue()
+    with tifffile.TiffWriter(buffer, byteorder=order) as file:
+        if exif:
+            buffer.seek(0, io.SEEK_END)
+            buffer.write(exif.data[buffer.tell() :] + bytes(-len(exif.data) % _WORD))
+        file.write(
+            np.ascontiguousarray(array),
+            photometric=_PHOTOMETRIC[samples.colours],
+            planarconfig="contig" if array.ndim == 3 else None,
+            extrasamples=["unassalpha"] if samples.alpha else None,
+            compression="zlib",
+            predictor=True,
+            iccprofile=samples.profile,
+            resolution=metadata.dpi,
+            resolutionunit="inch" if metadata.dpi else None,
+            software=False,
+            metadata=None,
+            extratags=tags,
+        )
+    return _with_directories(buffer.getvalue(), order)
+
+
+def _readable(exif: bytes | None) -> Block | None:
+    try:
+        return Block(exif) if exif else None
+    except ValueError:
+        return None
+
+
+def _with_directories(data: bytes, order: Order) -> bytes:
+    """The stand-ins under their own tags, and the entries in the order of tags again (TIFF 6.0, section 2)."""
+    file = bytearray(data)
+    first = struct.unpack_from(f"{order}I", file, 4)[0] + 2
+    last = first + 12 * struct.unpack_from(f"{order}H", file, first - 2)[0]
+    own = {stand_in: tag for tag, stand_in in _DIRECTORIES.items()}
+    entries: list[tuple[int, bytes]] = []
+    for place in range(first, last, 12):
+        stored = int(struct.unpack_from(f"{order}H", file, place)[0])
+        tag = own.get(stored, stored)
+        entries.append((tag, struct.pack(f"{order}H", tag) + file[place + 2 : place + 12]))
+    file[first:last] = b"".join(entry for _, entry in sorted(entries))
+    return bytes(file)
 
 
 def _divided(array: np.ndarray) -> np.ndarray:
@@ -142,14 +179,17 @@ def _divided(array: np.ndarray) -> np.ndarray:
 
 
 def _exif(file: tifffile.TiffFile) -> bytes | None:
-    """As a block of its own, where Pillow can open the file."""
+    """As a block of its own, where Pillow can read it."""
+    exif = Image.Exif()
+    exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
     try:
-        with Image.open(file.filehandle.path) as image:
-            exif = image.getexif()
+        with Path(file.filehandle.path).open("rb") as stream:
+            exif.load_from_fp(stream, file.pages.first.offset)
+            exif.bigtiff = False  # which the block is never
             for tag in set(exif) - _EXIF:
                 del exif[tag]
             return exif.tobytes().removeprefix(b"Exif\0\0") if set(exif) - {TAG} else None
-    except (UnidentifiedImageError, SyntaxError, ValueError, OSError, *_DAMAGED):
+    except (SyntaxError, ValueError, OSError, *_DAMAGED):
         return None
 
 

@@ -1,10 +1,20 @@
 """What is kept and what is computed again."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 import torch
+from benchmarks.memory import growth
+from safetensors.torch import load_file
+from tests.autoencoder.tiling import within
 
 from fictile.autoencoder import KLSpec, tiling
 from fictile.autoencoder.tiling.costs import count_costs
-from fictile.autoencoder.tiling.plan import MIB, Planner
+from fictile.autoencoder.tiling.plan import MIB, OVERHEAD, Planner
+from fictile.picture import Picture
 
 
 def planner(side: int, *, encode: bool = False) -> Planner:
@@ -59,3 +69,40 @@ def test_every_barrier_is_taken_once_and_in_order() -> None:
         plan = one.plan(200 * MIB)
         barriers = [place for place, step in enumerate(one.costs.steps) if step.barrier]
         assert [each.end for each in plan.passes] == [*barriers, len(one.costs.steps)]
+
+
+@pytest.mark.skipif(growth(lambda: None) is None, reason="the system does not say how much memory a process has had")
+def test_a_plan_bounds_what_is_taken() -> None:
+    """Beside what is counted at most the stated overhead, and no more than it is counted."""
+    network, size, cells = within.codec().autoencoder.network, (1024, 512), (1024 // within.SPEC.factor, 256)
+    z = torch.randn(1, within.SPEC.channels, *cells)
+    whole = tiling.untiled_memory(within.SPEC, size, torch.float32, encode=False)
+    for share in (2 * OVERHEAD, 0):
+        plan = tiling.make_plan(within.SPEC, size, torch.float32, encode=False, within=share)
+        assert plan.memory == tiling.peak_memory(within.SPEC, size, torch.float32, encode=False, plan=plan)
+        taken = growth(lambda plan=plan: tiling.decode(network, z, plan))
+        assert taken is not None
+        assert taken < plan.memory < taken + OVERHEAD
+    assert tiling.peak_memory(within.SPEC, size, torch.float32, encode=False) == whole
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on addresses are Linux's")
+def test_a_process_that_cannot_hold_the_whole_goes_in_bands(tmp_path: Path) -> None:
+    """Under a limit on its memory a process dies untiled, and gives the right answer where it is left to choose."""
+    command = [sys.executable, within.__file__, str(tmp_path)]
+    done = subprocess.run(
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    exact = within.codec().autoencoder
+    exact.network.double()  # torch's group norm, channels-last in float32, is off by 4e-4 of the range at this size
+    for half in within.HALVES:
+        assert "can't allocate memory" in (tmp_path / f"{half}-off.txt").read_text()
+        assert f"{half}d in bands of rows to save memory" in done.stderr
+        what = within.given(exact.space, half)
+        if isinstance(what, Picture):
+            expected = exact.encode(what.pixels[None]).mean
+        else:
+            expected = exact.decode(what)[0].clamp(-1, 1)
+        seen = load_file(tmp_path / f"{half}-auto")["answer"]
+        assert (seen - expected).abs().max() < 1e-5 * (expected.max() - expected.min())

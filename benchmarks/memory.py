@@ -19,12 +19,12 @@ def growth(run: Callable[[], object]) -> int | None:
     except (OSError, AttributeError):
         run()
         return None
-    before = _status("VmRSS")
+    before = status("VmRSS")
     run()
-    return max(_status("VmHWM") - before, 0)
+    return max(status("VmHWM") - before, 0)
 
 
-def _status(field: str) -> int:
+def status(field: str) -> int:
     """Bytes of one line of /proc/self/status, which counts in kB."""
     lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
     return int(lines[field].split()[0]) * 1024

@@ -401,28 +401,6 @@ def test_a_model_leaves_the_networks_it_was_made_of_alone() -> None:
         assert {(weight.dtype, weight.requires_grad) for weight in network.parameters()} == {(torch.float32, True)}
 
 
-def test_parts_that_are_given_away_are_moved_and_not_copied() -> None:
-    half = replace(EXACT, dtype=torch.bfloat16)
-    for runtime in (EXACT, half):
-        parts = tiny_parts()
-        model = Model(parts, runtime, own=True)
-        assert model.denoiser.network is parts.denoiser.network
-        assert model.text.networks == parts.text.networks
-        assert model.autoencoder.network is parts.autoencoder.network
-        assert next(parts.denoiser.network.parameters()).dtype == runtime.dtype
-        (picture,), (copied,) = (one.generate("a fox", seed=3) for one in (model, Model(tiny_parts(), runtime)))
-        assert torch.equal(picture.pixels, copied.pixels)
-
-
-def test_a_loaded_autoencoder_can_still_be_widened_exactly(folder: Path) -> None:
-    """What runs in bf16 is a copy beside the exact one, which an overflow goes back to."""
-    model = load(folder, runtime=replace(EXACT, decode_dtype=torch.bfloat16))
-    latent = load(folder, runtime=EXACT).generate("a fox", seed=3)[0].latent
-    assert next(model.autoencoder.network.parameters()).dtype == torch.bfloat16
-    exact, _ = model.codec.decoded(latent, torch.float32)
-    assert torch.equal(exact, load(folder, runtime=EXACT).decode(latent).pixels)
-
-
 def test_threads_are_those_of_the_runtime_and_given_back() -> None:
     before = torch.get_num_threads()
     model = Model(tiny_parts(), replace(EXACT, threads=before + 1))

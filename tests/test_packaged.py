@@ -13,6 +13,8 @@ import fictile
 from fictile.autoencoder import encoder_hash
 from fictile.checkpoint import export_diffusers_unet
 from fictile.denoiser import Added, Conditioning, Denoiser, Guidance, UNet, UNetSpec, guide
+from fictile.denoiser.blocks import Shifts
+from fictile.denoiser.transformer import Reading
 from fictile.model import Model
 from fictile.picture import load_picture
 from fictile.sampling import SAMPLERS, StepNoise, initial_noise, make_steps
@@ -54,20 +56,28 @@ def test_four_at_once_equal_four_alone(model: Model, sampler: str) -> None:
 
 
 class Twin(UNet):
-    """diffusers' U-Net in the place of ours."""
+    """diffusers' U-Net in the place of ours. What is made once for all steps is time and text as they stand."""
 
     def __init__(self, network: UNet2DConditionModel, spec: UNetSpec) -> None:
         nn.Module.__init__(self)
         self.network, self.spec, self.conv_in = network, spec, network.conv_in
 
+    def shifts(self, time: Float[Tensor, " b"], added: Added | None = None) -> Shifts:
+        return {self: time[:, None]}
+
+    def read(self, context: Float[Tensor, "b n d"]) -> Reading:
+        return {self: (context[:, None], context[:, None])}
+
     def forward(
         self,
         x: Float[Tensor, "b i h w"],
-        time: Float[Tensor, " b"],
-        context: Float[Tensor, "b n d"],
+        time: Float[Tensor, " b"] | Shifts,
+        context: Float[Tensor, "b n d"] | Reading,
         added: Added | None = None,
     ) -> Float[Tensor, "b o h w"]:
-        return self.network(x, time, context).sample
+        assert not isinstance(time, Tensor)
+        assert not isinstance(context, Tensor)
+        return self.network(x, time[self][:, 0], context[self][0][:, 0]).sample
 
 
 def test_diffusers_draws_the_same_picture_with_its_u_net(model: Model, tmp_path: Path) -> None:

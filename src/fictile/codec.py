@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, tiling
-from fictile.engine import Runtime, free_memory, precision_name, ran_out_of_memory
+from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, Ready, tiling
+from fictile.engine import OPENVINO, Job, Runtime, precision_name, ran_out_of_memory
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent, LatentSpace
 from fictile.picture import Picture, crop, pad_to_multiple
@@ -41,7 +43,8 @@ class AutoencoderCodec:
         own: bool = False,
     ) -> None:
         self.runtime = runtime
-        self._ladder = PrecisionLadder(autoencoder, runtime.device, own=own)
+        ready = partial(_ready, runtime) if runtime.backend == OPENVINO else None
+        self._ladder = PrecisionLadder(autoencoder, runtime.device, own=own, ready=ready)
         self._memory = memory
         self._told: set[str] = set()
         self._ladder.at(self.dtype)  # now, not at the first picture
@@ -153,7 +156,7 @@ class AutoencoderCodec:
 
     def _free(self) -> int:
         """The bytes that a run may take."""
-        return int(free_memory(self.runtime.device) / MARGIN)
+        return int(self.runtime.room() / MARGIN)
 
     def _within(self, wanted: str, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> int | None:
         """The bytes that bands may take, or None for an untiled run. Raises as `check_memory` does."""
@@ -188,6 +191,12 @@ class AutoencoderCodec:
         if self._memory:
             self._memory.remember(self.content_hash, used)
         return (f"{done} in {precision_name(used)}, because {precision_name(asked)} overflowed",)
+
+
+def _ready(runtime: Runtime, dtype: torch.dtype) -> Ready:
+    """What makes an autoencoder's graphs ready, in this precision."""
+    backend = replace(runtime, dtype=dtype).runner()
+    return lambda network, example: backend.ready(Job(network=network, example=[(example, (0, 2, 3))]))
 
 
 def check_tiling(name: str) -> None:

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -11,8 +12,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fictile.denoiser import Conditioning, Denoiser, Guidance, guide, guide_by_picture
-from fictile.engine import Runtime
+from fictile.denoiser import (
+    CachedSteps,
+    Conditioning,
+    Denoiser,
+    Guidance,
+    UNetGraph,
+    guide,
+    guide_by_picture,
+    speed_of,
+    through,
+)
+from fictile.engine import EAGER, OPENVINO, Job, Runtime
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
 from fictile.recipe import PICTURE_GUIDANCE, Recipe
@@ -28,8 +39,11 @@ from fictile.sampling import (
     sampler_name,
     started,
 )
+from fictile.schedule import Level
 from fictile.text import TextConditioner
 
+STRENGTH = 0.75  # how much of a picture as a whole may change, unless told
+PROMPTS = 16  # whose features are kept between pictures; those of SDXL take 1.2 MiB
 REFINES = 0.3  # how much of a picture a refiner changes, unless told (as diffusers' image-to-image for SDXL)
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -54,7 +68,8 @@ class Diffusion:
         self.name = name
         self.runtime = runtime
         self.text = text.placed(lambda network: _placed(network, runtime, own=own))
-        self.denoiser: Denoiser = replace(denoiser, network=_placed(denoiser.network, runtime, own=own))
+        self.denoiser = _placed_denoiser(denoiser, runtime, own=own)
+        self._features = lru_cache(PROMPTS)(self.text.condition)
 
     @property
     def multiple(self) -> int:
@@ -72,11 +87,18 @@ class Diffusion:
             self.text.read(text, weighting=recipe.weighting, clip_skip=recipe.clip_skip)
         if recipe.count < 1:
             raise RequestError(f"{recipe.count} pictures were asked for; make 1 or more.")
+        if recipe.group is not None and recipe.group < 1:
+            raise RequestError(f"{recipe.group} pictures were to be denoised at once; make it 1 or more.")
         if not math.isfinite(recipe.guidance):
             raise RequestError(f"The guidance is {recipe.guidance}; give a finite number, such as 5.")
         sampler_name(recipe.sampler)
         _guidance(recipe)
         make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps)
+        if speed_of(recipe.speed) is not None and self.runtime.backend != EAGER:
+            raise RequestError(
+                f"The speed {recipe.speed} leaves out work, which the {self.runtime.backend} back end does not do; "
+                "choose the eager one, or the speed exact."
+            )
         if not 0 <= recipe.strength <= 1 or (recipe.strength == 0 and not given):
             raise RequestError(f"Strength {recipe.strength} is out of range: give a number from 0 to 1.")
         if self.denoiser.sight == "picture" and not given:
@@ -115,8 +137,12 @@ class Diffusion:
         """The latents of all pictures that are made together with the one of this recipe, the first of them.
 
         `beside` is what the denoiser sees beside the noisy latent (see `Denoiser.sight`). The recipe has been checked.
+        Where pictures are sampled one by one, the callback hears of each in turn.
         Raises FictileError when the result is not finite.
         """
+        if self.runtime.one_by_one and recipe.count > 1:
+            alone = [replace(recipe.later(index), index=0, count=1) for index in range(recipe.count)]
+            return torch.cat([self.sample(one, start, beside, callback) for one in alone])
         shape = self._shape(recipe)
         mask = start.mask if start and start.mask is not None else torch.ones(1, 1, *shape[1:])
         amount = recipe.strength * mask
@@ -128,7 +154,7 @@ class Diffusion:
         with torch.no_grad(), self.runtime.limited():
             noise = initial_noise(shape, recipe.seed, recipe.count)
             step_noise = StepNoise(shape, range(recipe.seed, recipe.seed + recipe.count))
-            denoise = self._guided(recipe, beside)
+            denoise = self._guided(recipe, beside, levels[:-1])
             if start and start.mask is not None:
                 turns = last_steps(amount, recipe.steps).to(device)
                 denoise = keep(denoise, start.latent.to(device), turns, levels)
@@ -161,27 +187,46 @@ class Diffusion:
                 f"The size is {_by(size)}, but {self.name} makes multiples of {multiple}; choose {nearest}."
             )
 
-    def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None) -> Denoise:
-        """The denoiser, told what the pictures should show and what not, and how strongly."""
-        weighting, clip_skip = recipe.weighting, recipe.clip_skip
-        texts = self.text.condition(
-            recipe.prompt, recipe.negative, size=recipe.size, weighting=weighting, clip_skip=clip_skip
+    def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None, levels: Sequence[Level]) -> Denoise:
+        """The denoiser at these levels, told what the pictures should show and what not, and how strongly."""
+        texts = self._features(
+            recipe.prompt, recipe.negative, size=recipe.size, weighting=recipe.weighting, clip_skip=recipe.clip_skip
         )
         seen = None if beside is None else beside.to(self.runtime.device)
+        speed = speed_of(recipe.speed)
         wanted, unwanted = (
-            replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen).repeat(recipe.count)
-            for text in texts
+            replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen) for text in texts
         )
-        if self.denoiser.sight == "picture":
-            picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
-            return guide_by_picture(self.denoiser, wanted, unwanted, _guidance(recipe), picture_scale)
-        return guide(self.denoiser, wanted, unwanted, _guidance(recipe))
+
+        def guided() -> Denoise:
+            denoiser = self.denoiser
+            if speed is not None:
+                denoiser = replace(denoiser, step=CachedSteps(denoiser.network, speed))
+            if denoiser.sight == "picture":
+                picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
+                return guide_by_picture(denoiser, wanted, unwanted, _guidance(recipe), picture_scale, levels)
+            return guide(denoiser, wanted, unwanted, _guidance(recipe), levels)
+
+        most = recipe.group or recipe.count
+        if most >= recipe.count:
+            return guided()
+        groups = math.ceil(recipe.count / most)
+        return _in_groups([guided() for _ in range(groups)] if speed else [guided()] * groups, most)
 
     def _shape(self, recipe: Recipe) -> tuple[int, int, int]:
         """Channels, height and width of a latent of the recipe's size, padded to what the denoiser takes."""
         space, multiple = self.denoiser.space, self.multiple
         height, width = (math.ceil(side / multiple) * multiple // space.factor for side in recipe.size)
         return space.channels, height, width
+
+
+def _in_groups(guided: Sequence[Denoise], most: int) -> Denoise:
+    """A denoiser that takes at most so many pictures at once, each group through its own: it may remember steps."""
+
+    def denoise(x: Float[Tensor, "b c h w"], level: Level) -> Float[Tensor, "b c h w"]:
+        return torch.cat([one(part, level) for one, part in zip(guided, x.split(most), strict=True)])
+
+    return denoise
 
 
 def _guidance(recipe: Recipe) -> Guidance:
@@ -193,6 +238,16 @@ def _placed(network: Network, runtime: Runtime, *, own: bool) -> Network:
     placed = network if own else copy.deepcopy(network)
     placed = placed.requires_grad_(False).eval().to(runtime.device, runtime.dtype)
     return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
+
+
+def _placed_denoiser(denoiser: Denoiser, runtime: Runtime, *, own: bool) -> Denoiser:
+    """The denoiser where it runs; if by OpenVINO, its network still embeds the times and reads the text."""
+    step = None
+    if runtime.backend == OPENVINO:
+        exact = replace(runtime, device=torch.device("cpu"), dtype=torch.float32)
+        graph = UNetGraph(_placed(denoiser.network, exact, own=False))
+        step = through(runtime.runner().ready(Job(network=graph, example=graph.example())))
+    return replace(denoiser, network=_placed(denoiser.network, runtime, own=own), step=step)
 
 
 def _by(size: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""How a file appears: whole, or not at all."""
+"""How a file appears: whole, or not at all; and where those are that can be made again."""
 
 import os
 import tempfile
@@ -11,6 +11,11 @@ from shutil import rmtree
 from safetensors import SafetensorError
 
 from fictile.errors import FictileError, RequestError
+
+
+def cache_folder() -> Path:
+    """Where programs keep what they can find out again (freedesktop.org, XDG base directories)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fictile"
 
 
 def check_folder(path: str | PathLike[str]) -> None:

@@ -4,12 +4,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from fictile.autoencoder import PrecisionMemory
+from fictile.checkpoint.folder import PACKAGED
 from fictile.codec import AutoencoderCodec
 from fictile.engine import Runtime, choose_runtime
 from fictile.matching.choose import open_codec, open_parts
 from fictile.model import Model
-
-PACKAGED = "emoji"
 
 
 def load(
@@ -19,11 +18,16 @@ def load(
     force: bool = False,
     device: str = "auto",
     precision: str = "auto",
+    backend: str = "auto",
+    max_memory: int | None = None,
     runtime: Runtime | None = None,
 ) -> Model:
     """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, a folder
     with such a file and autoencoders beside it, or `hub:owner/name[/file]`. `runtime`, if given, takes the place of
-    `device` and `precision`.
+    `device`, `precision`, `backend` and `max_memory`.
+
+    `max_memory` are the bytes that the process may hold (on CUDA, that it may take of the device). Encoding and
+    decoding keep to it in bands; whether the rest of a request does is told by `planning`, before anything is loaded.
 
     An autoencoder `vae`, of any kind that `checkpoint.open_autoencoder` opens, takes the place of the model's own; one
     of another space only with `force`. `Model.vae_origin` says which one it is, and why.
@@ -35,12 +39,14 @@ def load(
     an autoencoder that surely does not belong to the model.
     """
     memory = PrecisionMemory() if runtime is None else None
-    runtime = runtime or choose_runtime(device, precision)
+    runtime = runtime or choose_runtime(device, precision, backend, max_memory=max_memory)
     with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
         parts = open_parts(path or packaged, vae, force=force, dtype=runtime.dtype)
     return Model(parts, runtime, memory=memory, own=True)
 
 
-def load_codec(vae: str | Path, *, device: str = "auto", precision: str = "auto") -> AutoencoderCodec:
+def load_codec(
+    vae: str | Path, *, device: str = "auto", precision: str = "auto", max_memory: int | None = None
+) -> AutoencoderCodec:
     """An autoencoder alone, to encode and decode with. Raises RequestError for what holds none."""
-    return open_codec(vae, choose_runtime(device, precision), memory=PrecisionMemory())
+    return open_codec(vae, choose_runtime(device, precision, max_memory=max_memory), memory=PrecisionMemory())

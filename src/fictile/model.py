@@ -12,8 +12,8 @@ from fictile import __version__
 from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
 from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec
-from fictile.denoiser import Denoiser, Guidance
-from fictile.diffusion import REFINES, Diffusion
+from fictile.denoiser import EXACT, Denoiser, Guidance
+from fictile.diffusion import REFINES, STRENGTH, Diffusion
 from fictile.drawing import Drawing
 from fictile.editing import input_hash, past
 from fictile.engine import Runtime, choose_runtime, precision_name
@@ -38,7 +38,6 @@ from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
 from fictile.text import Prompt, TextConditioner
 
 DECODES = ("vae_hash", "vae_origin", "vae_forced", "decode_precision")  # the fields of a recipe that say what decodes
-STRENGTH = 0.75  # how much of a picture as a whole may change, unless told
 NEW_SEEDS = 2**32  # a drawn seed lies below; tools that read `parameters` expect 32 bits
 
 
@@ -117,6 +116,8 @@ class Model:
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
+        group: int | None = None,
+        speed: str = EXACT,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
     ) -> list[GeneratedPicture]:
@@ -138,6 +139,8 @@ class Model:
                 last, in A1111's counting.
             tiling: "on" encodes and decodes in bands of rows, exactly and in little memory; "off" never does; "auto"
                 does where the whole would not fit into the free memory.
+            group: how many pictures are denoised at once, which takes less memory; None is all of them.
+            speed: "exact"; "fast" and "faster" leave out work for nearly the same picture (docs/speed.md).
             callback: called at each evaluation with (step index, level, x, x0).
             sampled: called once with the latents of all pictures and the recipe of the first, before any is decoded:
                 to keep them, should decoding fail. `finish` goes on from there.
@@ -162,6 +165,8 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            group=group,
+            speed=speed,
         )
         return self._drawing.generated(recipe, given, range(count), callback, sampled)
 
@@ -189,6 +194,7 @@ class Model:
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
+        speed: str = EXACT,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
     ) -> list[EditedPicture]:
@@ -236,6 +242,7 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            speed=speed,
             init=None,
             edit=Edit(
                 input=input_hash(source),
@@ -408,6 +415,7 @@ class Model:
             "precision": self.runtime.precision,
             "decode_precision": precision_name(self.codec.dtype),
             "device": str(self.runtime.device),
+            "backend": self.runtime.backend,
             "threads": self.runtime.threads,
             "fictile": __version__,
             "torch": torch.__version__,

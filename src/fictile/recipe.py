@@ -7,7 +7,8 @@ from pathlib import Path
 
 from fictile.checkpoint.fields import from_json
 from fictile.checkpoint.folder import BUNDLED
-from fictile.engine import PRECISIONS, Runtime, choose_runtime
+from fictile.denoiser import EXACT
+from fictile.engine import EAGER, PRECISIONS, Runtime, choose_runtime
 from fictile.errors import RequestError
 from fictile.latent import SUFFIX, Latent, read_notes
 from fictile.latent.mix import by_name
@@ -106,6 +107,7 @@ class Recipe:
     guidance: float
     guidance_rescale: float
     guidance_interval: tuple[float, float]
+    speed: str = EXACT  # how much of the denoiser's work was left out; older recipes do not say, and left out none
     strength: float  # how much of the init picture might change
     weighting: str = "none"  # how brackets in the prompts were read; older recipes do not say, and read none
     clip_skip: int = 1
@@ -126,6 +128,8 @@ class Recipe:
     precision: str
     decode_precision: str
     device: str
+    group: int | None = None  # pictures that were denoised at once, where not all were
+    backend: str = EAGER  # who ran the networks; older recipes do not say
     tiling: str = "auto"  # whether it was decoded in bands of rows: "on" or "off"; older recipes do not say
     threads: int
     notes: tuple[str, ...] = ()  # what the run had to do otherwise than asked
@@ -145,7 +149,7 @@ class Recipe:
                 f"The recipe decoded in {self.decode_precision!r} with {self.threads} threads, which cannot be; "
                 "it was changed by hand, so make the picture again with `generate`."
             )
-        chosen = choose_runtime(self.device, self.precision)
+        chosen = choose_runtime(self.device, self.precision, self.backend)
         return replace(chosen, decode_dtype=PRECISIONS[self.decode_precision], threads=self.threads)
 
     def to_json(self) -> str:

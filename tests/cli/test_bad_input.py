@@ -57,6 +57,10 @@ def refused(run: Run, here: Path) -> Refused:
         (["fox", "--guidance", "nan"], ["nan"]),
         (["fox", "--device", "abacus"], ["'abacus'"]),
         (["fox", "--precision", "fp17"], ["'fp17'", "fp16"]),
+        (["fox", "--backend", "openvin"], ["'openvin'", "nearest is 'openvino'"]),
+        (["fox", "--backend", "reference", "--precision", "bf16"], ["float32", "leave the precision out"]),
+        (["fox", "--speed", "warp"], ["'warp'", "exact, fast, faster"]),
+        (["fox", "--speed", "fast", "--backend", "reference"], ["reference", "speed exact"]),
         (["fox", "--from", "absent.png"], ["absent.png"]),
         (["fox", "--from", "photo.png", "--strength", -0.5], ["-0.5"]),
         (["fox", "--from", "photo.png", "--strength", "nan"], ["Strength nan"]),
@@ -157,6 +161,8 @@ def test_the_output_must_be_of_the_right_kind(refused: Refused, tiny: Path, phot
 def test_roundtrip_refuses(refused: Refused, tiny: Path, photo: Path, here: Path) -> None:
     assert ".html" in refused("roundtrip", photo, "-m", tiny, "--report", "report.pdf")
     assert "'fp8'" in refused("roundtrip", photo, "-m", tiny, "--precision", "fp8")
+    assert "'rows'" in refused("roundtrip", photo, "-m", tiny, "--tiling", "rows")
+    assert "'guess'" in refused("roundtrip", photo, "-m", tiny, "--forecast", "guess")
     (here / "empty").mkdir()
     assert "empty" in refused("roundtrip", "empty", "-m", tiny)
     (here / "empty").rmdir()

@@ -32,6 +32,24 @@ def test_both_branches_in_one_batch_equal_two_calls(denoiser: Denoiser, texts: T
     torch.testing.assert_close(guided, negative + 3.0 * (positive - negative), rtol=0, atol=1e-5)
 
 
+def test_the_text_is_read_once_for_all_steps_inside_the_interval_and_out(
+    denoiser: Denoiser, texts: Texts, noise: Tensor
+) -> None:
+    readings: list[Any] = []
+
+    def note(part: Any, *_: Any) -> None:
+        readings.append(part)
+
+    for name, part in denoiser.network.named_modules():
+        if name.endswith(("attn2.to_k", "attn2.to_v", "time_emb_proj", "time_embedding")):
+            part.register_forward_hook(note)
+    levels = [Level(alpha=alpha, sigma=1 - alpha, time=1000 * (1 - alpha)) for alpha in (0.2, 0.5, 0.8)]
+    denoise = guide(denoiser, *texts, Guidance(interval=(0.4, 0.6)), levels)
+    for level in levels:
+        denoise(noise, level)
+    assert len(readings) == len(set(readings)) > 0
+
+
 @pytest.mark.parametrize("rescale", [0.0, 0.7])
 def test_scale_1_is_the_positive_alone(denoiser: Denoiser, texts: Texts, noise: Tensor, rescale: float) -> None:
     expected = denoiser(noise, LEVEL, texts[0])

@@ -55,7 +55,7 @@ def test_this_machine_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.machine.cpu, found.machine.cores, found.machine.memory) == (here.cpu, here.cores, here.memory)
     assert 0 < here.free <= here.memory
     assert found.speeds == {"float32": 1.0, "bf16": 1.0}
-    assert set(found.extras) == {"gguf", "hub", "train"}
+    assert set(found.extras) == {"gguf", "hub", "openvino", "train"}
 
 
 def test_a_matrix_product_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:

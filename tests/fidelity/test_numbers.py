@@ -82,8 +82,12 @@ def perceptual(before: Bytes, after: Bytes) -> float | None:
         return None
     network: Any = efficientnet().eval()
     seen: list[torch.Tensor] = []
+
+    def see(_: object, __: object, output: torch.Tensor) -> None:
+        seen.append(output)
+
     for tap in TAPS:
-        network._blocks[tap].register_forward_hook(lambda _, __, output: seen.append(output))
+        network._blocks[tap].register_forward_hook(see)
     with torch.no_grad():
         network.extract_features(torch.stack([pixels(before), pixels(after)]).float() * 2 - 1)
     return sum(2 - 2 * torch.cosine_similarity(block[0], block[1], dim=0).mean().item() for block in seen)

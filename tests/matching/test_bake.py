@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from tests.autoencoder.twins import random_network
 from tests.checkpoint.pipelines import write_pipeline
 from tests.matching.test_decide import made_up
 
-from fictile.autoencoder import SD3, Normalisation, NormalisedAutoencoder, as_kl
+from fictile.autoencoder import KNOWN, SD3, Normalisation, NormalisedAutoencoder, as_kl
 from fictile.checkpoint import (
     Checkpoint,
     convert,
@@ -24,7 +26,7 @@ from fictile.checkpoint import (
 from fictile.checkpoint.parts import Role
 from fictile.errors import RequestError, SpaceMismatch
 from fictile.latent import SPACES
-from fictile.matching import open_denoiser, open_to_convert
+from fictile.matching import SpaceDecision, open_denoiser, open_to_convert
 from fictile.matching.choose import looked_at
 from fictile.matching.subjects import VaeSubject
 
@@ -95,9 +97,30 @@ def test_one_that_lacked_it_is_whole_afterwards(model: Path, baked: tuple[Path, 
     assert (whole.identity.missing, whole.space) == ((), SPACES["sd1"])
 
 
+def test_a_space_that_is_said_is_taken_unless_it_cannot_be_or_shows_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tiny one of random weights, whose colours say nothing: it is as its user says, if its size allows."""
+    save_file(random_network(KNOWN["taesd"].spec).state_dict(), tmp_path / "tiny.safetensors")
+    said = open_to_convert(tmp_path / "tiny.safetensors", space="sdxl")
+    assert (said.space, said.normalisation) == (SPACES["sdxl"], KNOWN["taesdxl"].normalisation)
+    with pytest.raises(RequestError, match="cannot speak 'flux1', since its network is that of sd1 or sdxl"):
+        open_to_convert(tmp_path / "tiny.safetensors", space="flux1")
+
+    def denied(vae: VaeSubject) -> SpaceDecision:
+        return SpaceDecision(vae=vae.name, space=None, confidence=0.0, evidence=())
+
+    monkeypatch.setattr("fictile.matching.bake.decide_space", denied)
+    with pytest.raises(SpaceMismatch, match="does not behave as an autoencoder of sdxl"):
+        open_to_convert(tmp_path / "tiny.safetensors", space="sdxl")
+    assert open_to_convert(tmp_path / "tiny.safetensors", space="sdxl", force=True).space == SPACES["sdxl"]
+
+
 def test_only_a_model_has_a_place_for_it(model: Path) -> None:
     with pytest.raises(RequestError, match="an autoencoder is baked into a whole model"):
         open_to_convert(model / "vae", model / "vae")
+    with pytest.raises(RequestError, match="a space is said of an autoencoder alone"):
+        open_to_convert(model, space="sd1")
 
 
 def test_the_space_of_an_autoencoder_alone_is_told_where_it_shows(

@@ -1,8 +1,10 @@
 """Which autoencoder a model gets, and that a foreign one is refused before anything is drawn."""
 
+import gc
 import logging
 from dataclasses import replace
 from pathlib import Path
+from weakref import ref
 
 import pytest
 import torch
@@ -10,12 +12,15 @@ from tests.checkpoint.pipelines import write_pipeline
 from tests.tiny_model import tiny_folder
 
 import fictile
-from fictile.autoencoder import KL, Normalisation, NormalisedAutoencoder, as_kl
+from fictile.autoencoder import KL, AnyAutoencoder, Normalisation, NormalisedAutoencoder, as_kl
 from fictile.checkpoint import (
+    Checkpoint,
+    Parts,
     convert,
     load_autoencoder,
     open_autoencoder,
     open_checkpoint,
+    open_model,
     read_autoencoder,
     save_autoencoder,
 )
@@ -24,6 +29,8 @@ from fictile.errors import RequestError, SpaceMismatch
 from fictile.latent import LatentSpace
 from fictile.loading import load_codec
 from fictile.made import GeneratedPicture
+from fictile.matching.opened import subject_of
+from fictile.matching.subjects import VaeSubject
 from fictile.recipe import Recipe
 
 
@@ -134,6 +141,26 @@ def test_of_a_folder_the_one_that_belongs_is_taken(loose: Path) -> None:
     model = fictile.load(loose)
     assert "b-right.safetensors, of 2 beside model.safetensors" in model.vae_origin
     assert model.space.id == "sd1"
+
+
+def test_what_is_not_taken_is_gone_before_the_model_is_read(loose: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[ref[object]] = []
+    held: list[list[bool]] = []
+
+    def looked(opened: Checkpoint) -> VaeSubject:
+        subject = subject_of(opened)
+        looked_at.append(ref(subject.network))
+        return subject
+
+    def read(name: Path, autoencoder: AnyAutoencoder, *, dtype: torch.dtype) -> Parts:
+        gc.collect()
+        held.append([one() is not None for one in looked_at])
+        return open_model(name, autoencoder, dtype=dtype)
+
+    monkeypatch.setattr("fictile.matching.choose.subject_of", looked)
+    monkeypatch.setattr("fictile.matching.choose.open_model", read)
+    fictile.load(loose)
+    assert held == [[False, True]]  # a-wrong and b-right
 
 
 def test_a_folder_without_one_that_belongs_is_refused(loose: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from fictile.autoencoder.autoencoder import (
 )
 from fictile.autoencoder.comfy import COMFY_SUFFIX, read_comfy_latent, write_comfy_latent, write_latent
 from fictile.autoencoder.dc import DC
+from fictile.autoencoder.graph import Ready
 from fictile.autoencoder.hashing import encoder_hash
 from fictile.autoencoder.kl import KL
 from fictile.autoencoder.known import FLUX1, FLUX2, KNOWN, SANA, SD1, SD3, SDXL, WAN21, Known, published
@@ -47,6 +48,7 @@ __all__ = [
     "Posterior",
     "PrecisionLadder",
     "PrecisionMemory",
+    "Ready",
     "Spec",
     "Tiny",
     "TinySpec",

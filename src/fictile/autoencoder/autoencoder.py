@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.autoencoder import tiling
+from fictile.autoencoder.graph import Graphs
 from fictile.autoencoder.hashing import encoder_hash
 from fictile.autoencoder.kl import KL
 from fictile.autoencoder.network import Network
@@ -104,6 +105,7 @@ class NormalisedAutoencoder(Generic[N_co]):
         self.name = name
         self.space = space
         self.content_hash = content_hash
+        self.graphs: Graphs | None = None  # what encodes and decodes untiled in the network's place
 
     @property
     def spec(self) -> Spec:
@@ -123,7 +125,7 @@ class NormalisedAutoencoder(Generic[N_co]):
         self._check(pixels)
         given, size = self._to_network(pixels), (pixels.shape[2], pixels.shape[3])
         if within is None:
-            mean, logvar = self.network.encode(given)
+            mean, logvar = (self.graphs or self.network).encode(given)
         else:
             plan = tiling.make_plan(self.spec, size, given.dtype, encode=True, within=within)
             mean, logvar = tiling.encode(self.network, given, plan)
@@ -147,7 +149,7 @@ class NormalisedAutoencoder(Generic[N_co]):
         latent.check(self.space)
         raw = self._to_network(self.normalisation.undo(latent.data.float()))
         if within is None:
-            return self.network.decode(raw).float()
+            return (self.graphs or self.network).decode(raw).float()
         size = raw.shape[2] * self.spec.factor, raw.shape[3] * self.spec.factor
         plan = tiling.make_plan(self.spec, size, raw.dtype, encode=False, within=within)
         return tiling.decode(self.network, raw, plan).float()

@@ -47,9 +47,9 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([nn.Linear(width, width)])
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        tokens = self.group_norm(x).flatten(2).mT.unsqueeze(1)  # one head: "b 1 hw c"
+        tokens = self.group_norm(x).flatten(2).transpose(1, 2).unsqueeze(1)  # one head: "b 1 hw c"
         y = F.scaled_dot_product_attention(self.to_q(tokens), self.to_k(tokens), self.to_v(tokens))
-        return x + self.to_out[0](y).squeeze(1).mT.unflatten(2, x.shape[2:])
+        return x + self.to_out[0](y).squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:])
 
 
 class Downsample(nn.Module):

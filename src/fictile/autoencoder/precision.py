@@ -5,7 +5,6 @@ significant bits.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.autoencoder.autoencoder import AnyAutoencoder, Posterior
+from fictile.autoencoder.graph import Graphs, Ready
+from fictile.autoencoder.kl import KL
 from fictile.errors import FictileError
-from fictile.files import written_whole
+from fictile.files import cache_folder, written_whole
 from fictile.latent import Latent
 
 LADDER = (torch.float16, torch.bfloat16, torch.float32)  # narrowest first
@@ -29,15 +30,24 @@ class PrecisionLadder:
     """One autoencoder on one device, in every precision that its runs turn out to need.
 
     A precision's copy of the network is made when it is first needed, and kept. With `own`, the network that is given
-    is moved to the device and used for its own precision.
+    is moved to the device and used for its own precision. With `ready`, a compiler of graphs in each precision, that
+    runs a KL network in its place wherever it is not in bands.
     """
 
-    def __init__(self, autoencoder: AnyAutoencoder, device: torch.device, *, own: bool = False) -> None:
-        self._exact, self._device = autoencoder, device
+    def __init__(
+        self,
+        autoencoder: AnyAutoencoder,
+        device: torch.device,
+        *,
+        own: bool = False,
+        ready: Callable[[torch.dtype], Ready] | None = None,
+    ) -> None:
+        self._exact, self._device, self._ready = autoencoder, device, ready
         self._copies: dict[torch.dtype, AnyAutoencoder] = {}
         if own:
             dtype = next(autoencoder.network.parameters()).dtype
-            self._exact = self._copies[dtype] = autoencoder.placed(device, dtype, own=True)
+            self._exact = autoencoder.placed(device, dtype, own=True)
+            self._copies[dtype] = self._graphed(self._exact, dtype)
         self.spec = autoencoder.spec
         self.space = autoencoder.space
         self.content_hash = autoencoder.content_hash
@@ -45,8 +55,15 @@ class PrecisionLadder:
     def at(self, dtype: torch.dtype) -> AnyAutoencoder:
         """The autoencoder in this precision; its answers may overflow."""
         if dtype not in self._copies:
-            self._copies[dtype] = self._exact.placed(self._device, dtype)
+            self._copies[dtype] = self._graphed(self._exact.placed(self._device, dtype), dtype)
         return self._copies[dtype]
+
+    def _graphed(self, autoencoder: AnyAutoencoder, dtype: torch.dtype) -> AnyAutoencoder:
+        """The autoencoder, with graphs of the exact network where there is a compiler of them; none has float16."""
+        if self._ready and dtype != torch.float16 and isinstance(self._exact.network, KL):
+            exact = self._exact.placed(torch.device("cpu"), torch.float32).network
+            autoencoder.graphs = Graphs(cast(KL, exact), self._ready(dtype))
+        return autoencoder
 
     def encode(
         self, pixels: Float[Tensor, "b 3 h w"], dtype: torch.dtype, *, within: int | None = None
@@ -94,7 +111,7 @@ class PrecisionMemory:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or _cache() / "precision.json"
+        self.path = path or cache_folder() / "precision.json"
 
     def start(self, content_hash: str | None, wanted: torch.dtype) -> torch.dtype:
         """The wanted precision, or the wider one that this autoencoder is known to need."""
@@ -118,11 +135,6 @@ class PrecisionMemory:
         if not isinstance(content, dict):
             return {}
         return {key: str(value) for key, value in cast(dict[str, object], content).items()}
-
-
-def _cache() -> Path:
-    """Where programs keep what they can find out again (freedesktop.org, XDG base directories)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fictile"
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -81,7 +81,7 @@ def autoencoder_hash(opened: Checkpoint) -> str:
 def candidates(opened: Checkpoint) -> str:
     """The published autoencoders that it may be, for people."""
     spaces = list(dict.fromkeys(known.space.id for known in opened.candidates))
-    return f"that of {' and '.join(spaces)}" if spaces else "of a size that was never published"
+    return f"that of {' or '.join(spaces)}" if spaces else "of a size that was never published"
 
 
 def with_other_half(opened: Checkpoint) -> Checkpoint:

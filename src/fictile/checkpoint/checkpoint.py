@@ -82,6 +82,7 @@ class LoadedCheckpoint:
     text_encoder_2: TextTransformer | None
     normalisation: Normalisation | None  # of `vae`, where it is known
     space: LatentSpace | None
+    weights: bool = True  # whether the networks have any
 
     def autoencoder(self, name: str, content_hash: str | None = None) -> AnyAutoencoder:
         """The bundled network as an autoencoder. Raises RequestError where there is none, or its units are unknown."""
@@ -92,7 +93,8 @@ class LoadedCheckpoint:
                 f"{name} does not say which latent space it has, and files of {self.vae.spec.channels} channels can be "
                 "of several; give the model that it belongs to."
             )
-        return NormalisedAutoencoder(self.vae, self.normalisation, name, self.space, content_hash=content_hash)
+        space = self.space if self.weights else self.space or own_space(name, self.vae.spec, self.normalisation)
+        return NormalisedAutoencoder(self.vae, self.normalisation, name, space, content_hash=content_hash)
 
 
 def open_checkpoint(name: str | PathLike[str], *, variant: str | None = None, ema: bool = False) -> Checkpoint:
@@ -143,8 +145,10 @@ def load_checkpoint(
     variant: str | None = None,
     ema: bool = False,
     roles: tuple[Role, ...] = ("unet", "vae", "text_encoder", "text_encoder_2"),
+    weights: bool = True,
 ) -> LoadedCheckpoint:
-    """Load the networks of a checkpoint in `dtype`; `roles` are those that are wanted.
+    """Load the networks of a checkpoint in `dtype`; `roles` are those that are wanted. Without `weights`, they are on
+    torch's meta device, where they have shapes and no values.
 
     Memory holds the networks as they become, and beside them one tensor as it lies in the file. Raises RequestError as
     `open_checkpoint` does, and for what is no model (a LoRA, ...), does not fit together, or lacks tensors.
@@ -154,7 +158,7 @@ def load_checkpoint(
     if identity.problems:
         raise RequestError(identity.problems[0])
     networks: dict[Role, Network] = {
-        role: part.build(dtype)
+        role: part.build(dtype) if weights else part.empty().to(dtype)
         for role, part in checkpoint.parts.items()
         if role in roles and (role != "unet" or identity.supported)
     }
@@ -167,7 +171,13 @@ def load_checkpoint(
         text_encoder_2=_as(networks, "text_encoder_2", TextTransformer),
         normalisation=checkpoint.normalisation,
         space=checkpoint.space,
+        weights=weights,
     )
+
+
+def own_space(name: str, spec: AutoencoderSpec, normalisation: Normalisation) -> LatentSpace:
+    """A space of its own for an autoencoder without weights, which has nothing to be told from others by."""
+    return LatentSpace(id=name, channels=normalisation.channels, factor=spec.factor * normalisation.patch)
 
 
 def _folder(path: Path, variant: str | None, ema: bool) -> Checkpoint:

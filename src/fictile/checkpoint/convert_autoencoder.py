@@ -63,7 +63,7 @@ def _config(checkpoint: Checkpoint, part: Part) -> Mapping[str, object]:
     if checkpoint.normalisation is None and name != FLUX2:
         raise RequestError(
             f"{checkpoint.path} does not say in which units its latents are, which the config.json of a folder has to, "
-            f"and its network is {candidates(checkpoint)}; write it as a .safetensors file instead."
+            f"and its network is {candidates(checkpoint)}; name the space, or write it as a .safetensors file instead."
         )
     return autoencoder_config(name, part.spec, checkpoint.normalisation, upcast=True)
 

@@ -37,6 +37,7 @@ from fictile.schedule import DDPM, Cosine, Flow, Prediction, schedule_from_json,
 from fictile.text import TextConditioner, TextEncoder, Tokenizer
 
 VERSION = 1  # of model.json
+PACKAGED = "emoji"  # the folder of the packaged model, beside this package
 BUNDLED = "the model's own"
 MODEL, VAE, UNET, TEXT, TOKENIZER, CARD = (
     "model.json", "vae.safetensors", "unet.safetensors", "text.safetensors", "tokenizer.json", "README.md"
@@ -157,16 +158,22 @@ def save_model(
 
 
 def load_model(
-    folder: str | PathLike[str], autoencoder: AnyAutoencoder | None = None, *, dtype: torch.dtype = torch.float32
+    folder: str | PathLike[str],
+    autoencoder: AnyAutoencoder | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+    weights: bool = True,
 ) -> Parts:
     """Read a model folder, in `dtype` on the CPU, its autoencoder in float32; an `autoencoder` takes the place of that.
+    Without `weights`, the networks are on torch's meta device, and nothing is hashed.
 
     Raises RequestError when a file is missing, damaged or of another kind, SpaceMismatch when a file has been swapped
     for one of another latent space.
     """
     folder = Path(folder)
     about = read_model_file(folder)
-    autoencoder, hashes = autoencoder or load_autoencoder(folder / VAE), hash_parts(folder)
+    autoencoder = autoencoder or load_autoencoder(folder / VAE, weights=weights)
+    hashes = hash_parts(folder) if weights else None
     _check_spaces(f"{folder / VAE} and {MODEL}", autoencoder.space, about.space)
     trained_on = read_about(folder / UNET, "denoiser").get("space")
     if trained_on is not None:
@@ -175,12 +182,15 @@ def load_model(
     return Parts(
         name=about.name,
         autoencoder=autoencoder,
-        text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT, dtype)),
+        text=TextEncoder(Tokenizer.load(folder / TOKENIZER), load_text(folder / TEXT, dtype, weights=weights)),
         denoiser=Denoiser(
-            load_unet(folder / UNET, dtype), schedule_from_json(about.schedule), about.prediction, about.space
+            load_unet(folder / UNET, dtype, weights=weights),
+            schedule_from_json(about.schedule),
+            about.prediction,
+            about.space,
         ),
         defaults=about.defaults,
-        hashes=replace(hashes, vae=autoencoder.content_hash or hashes.vae),
+        hashes=hashes and replace(hashes, vae=autoencoder.content_hash or hashes.vae),
     )
 
 

@@ -58,6 +58,7 @@ class Inspection:
     space_told_by: str | None = None  # who says so, for people
     candidates: tuple[str, ...] = ()  # where nobody does: the spaces whose autoencoders have these names and sizes
     decides: str | None = None  # and the command that looks closer
+    vae_origin: str | None = None  # which autoencoder was baked into a model, and whether it belongs
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what it says of itself: spec, recipe, ...
     identity: Identity | None = None  # of weights that Fictile did not write as its own
     networks: tuple[Network, ...] = ()  # in them
@@ -118,6 +119,7 @@ def _checkpoint(checkpoint: Checkpoint, sha256: str | None = None) -> Inspection
         space=space,
         space_told_by=told_by,
         candidates=candidates,
+        vae_origin=checkpoint.vae_origin,
         decides=f"fictile match {shlex.quote(str(checkpoint.path))}" if candidates else None,
         about={name: value for name, value in checkpoint.metadata.items() if name != "modelspec.thumbnail"},
         identity=identity,

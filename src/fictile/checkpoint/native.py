@@ -51,8 +51,9 @@ def save_autoencoder(autoencoder: AnyAutoencoder, path: FilePath, dtype: torch.d
     write_native(path, "autoencoder", autoencoder.network, about, dtype)
 
 
-def load_autoencoder(path: FilePath) -> AnyAutoencoder:
-    """Read what `save_autoencoder` wrote, in float32 on the CPU, in evaluation mode.
+def load_autoencoder(path: FilePath, *, weights: bool = True) -> AnyAutoencoder:
+    """Read what `save_autoencoder` wrote, in float32 on the CPU, in evaluation mode; without `weights`, on torch's meta
+    device.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
@@ -64,11 +65,11 @@ def load_autoencoder(path: FilePath) -> AnyAutoencoder:
             "open it with a newer one."
         )
     return NormalisedAutoencoder(
-        cast(AutoencoderNetwork, _build("vae", spec_in(about, kind, path), path)),
+        cast(AutoencoderNetwork, _build("vae", spec_in(about, kind, path), path, weights=weights)),
         from_json(Normalisation, about.get("normalisation"), f"the normalisation in {path}"),
         name=str(about.get("name")),
         space=from_json(LatentSpace, about.get("space"), f"the latent space in {path}"),
-        content_hash=content_hash(path),
+        content_hash=content_hash(path) if weights else None,
     )
 
 
@@ -83,12 +84,13 @@ def save_unet(
     write_native(path, "denoiser", network, about, dtype)
 
 
-def load_unet(path: FilePath, dtype: torch.dtype = torch.float32) -> UNet:
-    """Read what `save_unet` wrote, in `dtype` on the CPU, in evaluation mode.
+def load_unet(path: FilePath, dtype: torch.dtype = torch.float32, *, weights: bool = True) -> UNet:
+    """Read what `save_unet` wrote, in `dtype` on the CPU, in evaluation mode; without `weights`, on the meta device.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
-    return cast(UNet, _build("unet", spec_in(read_about(path, "denoiser"), UNetSpec, path), path, dtype))
+    spec = spec_in(read_about(path, "denoiser"), UNetSpec, path)
+    return cast(UNet, _build("unet", spec, path, dtype, weights=weights))
 
 
 def save_text(network: TextTransformer, path: FilePath, dtype: torch.dtype = torch.float16) -> None:
@@ -99,13 +101,13 @@ def save_text(network: TextTransformer, path: FilePath, dtype: torch.dtype = tor
     write_native(path, "text", network, {}, dtype)
 
 
-def load_text(path: FilePath, dtype: torch.dtype = torch.float32) -> TextTransformer:
-    """Read what `save_text` wrote, in `dtype` on the CPU, in evaluation mode.
+def load_text(path: FilePath, dtype: torch.dtype = torch.float32, *, weights: bool = True) -> TextTransformer:
+    """Read what `save_text` wrote, in `dtype` on the CPU, in evaluation mode; without `weights`, on the meta device.
 
     Raises RequestError when the file is missing, damaged, foreign or of another kind.
     """
     spec = spec_in(read_about(path, "text"), TextSpec, path)
-    return cast(TextTransformer, _build("text_encoder", spec, path, dtype))
+    return cast(TextTransformer, _build("text_encoder", spec, path, dtype, weights=weights))
 
 
 def write_native(
@@ -161,9 +163,12 @@ def spec_in(about: Mapping[str, object], kind: type[S], path: FilePath) -> S:
     return from_json(kind, about.get("spec"), f"the spec in {path}")
 
 
-def _build(role: Role, spec: Spec, path: FilePath, dtype: torch.dtype = torch.float32) -> Network:
-    """The network with the file's weights in `dtype`. Raises RequestError when they are not those of its spec."""
-    return Part(role=role, spec=spec, naming="diffusers", weights=open_weights(path)).build(dtype)
+def _build(
+    role: Role, spec: Spec, path: FilePath, dtype: torch.dtype = torch.float32, *, weights: bool = True
+) -> Network:
+    """The network with the file's weights in `dtype`, or none. Raises RequestError when they are not its spec's."""
+    part = Part(role=role, spec=spec, naming="diffusers", weights=open_weights(path))
+    return part.build(dtype) if weights else part.empty()
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

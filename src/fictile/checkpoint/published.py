@@ -26,10 +26,15 @@ RESCALE = 0.7  # of the guidance of models that draw from pure noise (arXiv 2305
 
 
 def open_model(
-    name: str | PathLike[str], autoencoder: AnyAutoencoder | None = None, *, dtype: torch.dtype = torch.float32
+    name: str | PathLike[str],
+    autoencoder: AnyAutoencoder | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+    weights: bool = True,
 ) -> Parts:
     """Read a model: a folder of Fictile's own, a folder of diffusers, a single file, or `hub:owner/name[/file]`; an
-    `autoencoder` of its space takes the place of its own, if it has one.
+    `autoencoder` of its space takes the place of its own, if it has one. Without `weights`, only headers are read: the
+    networks are on torch's meta device, and nothing is hashed.
 
     Text encoders and denoiser are in `dtype`, the autoencoder in float32, all on the CPU and held once.
 
@@ -37,12 +42,12 @@ def open_model(
     """
     path = Path(name)
     if str(name).startswith(HUB) or path.is_file() or ((path / INDEX).is_file() and not (path / MODEL).exists()):
-        return load_published(name, autoencoder, dtype=dtype)
+        return load_published(name, autoencoder, dtype=dtype, weights=weights)
     if not path.exists():
         raise RequestError(
             f"{path} does not exist; give a folder of Fictile's or of diffusers, a single file, or hub:owner/name."
         )
-    return load_model(path, autoencoder, dtype=dtype)
+    return load_model(path, autoencoder, dtype=dtype, weights=weights)
 
 
 def load_published(
@@ -50,10 +55,12 @@ def load_published(
     autoencoder: AnyAutoencoder | None = None,
     *,
     dtype: torch.dtype = torch.float32,
+    weights: bool = True,
 ) -> Parts:
     """The parts of a Stable Diffusion 1, 2 or XL with everything in it, in `dtype` on the CPU.
 
-    The autoencoder is the one that it is bundled with, in float32, unless another is given.
+    The autoencoder is the one that it is bundled with, in float32, unless another is given. `weights` is as in
+    `open_model`.
 
     Raises RequestError as `load_checkpoint` does; for a model that lacks a part, that draws from more than a text, or
     whose prediction is unknown.
@@ -62,15 +69,17 @@ def load_published(
     identity, where = checkpoint.identity, str(checkpoint.path)
     if not identity.problems:  # which `load_checkpoint` raises
         _check(identity, where, given=("autoencoder",) if autoencoder else ())
-    loaded = load_checkpoint(checkpoint, dtype=dtype, roles=("unet", "text_encoder", "text_encoder_2"))
-    hashes = _hashes(checkpoint)
+    roles: tuple[Role, ...] = ("unet", "text_encoder", "text_encoder_2")
+    loaded = load_checkpoint(checkpoint, dtype=dtype, roles=roles, weights=weights)
+    hashes = _hashes(checkpoint) if weights else None
     title = checkpoint.path.stem if checkpoint.path.is_file() else checkpoint.path.resolve().name
     if str(name).startswith(HUB):
         title = str(name).removeprefix(HUB)
-    if autoencoder:
+    if autoencoder is None:
+        own = load_checkpoint(checkpoint, roles=("vae",), weights=weights)
+        autoencoder = own.autoencoder(title, hashes and hashes.vae)
+    elif hashes:
         hashes = replace(hashes, vae=autoencoder.content_hash or hashes.vae)
-    else:
-        autoencoder = load_checkpoint(checkpoint, roles=("vae",)).autoencoder(title, hashes.vae)
     assert loaded.unet is not None, "what lacks a U-Net has been refused"
     return Parts(
         name=title,

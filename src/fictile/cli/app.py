@@ -19,6 +19,7 @@ from fictile.cli.latents import decode, encode
 from fictile.cli.match import match
 from fictile.cli.mismatch import mismatch
 from fictile.cli.mix import mix
+from fictile.cli.plan import plan
 from fictile.cli.replay import replay
 from fictile.cli.roundtrip import roundtrip
 from fictile.cli.strip import strip
@@ -89,6 +90,12 @@ app.command(
     )
 )(convert)
 app.command(epilog=examples("fictile doctor", "fictile doctor --recipe fox.png"))(doctor)
+app.command(
+    epilog=examples(
+        'fictile plan "a fox" -n 4 --size 512',
+        'fictile plan "an oil painting" -m model.safetensors --size 1024 --max-memory 6GiB',
+    )
+)(plan)
 app.command(epilog=examples("fictile match model.safetensors vae.safetensors", "fictile match vae.pt"))(match)
 app.add_typer(train.app, name="train")
 

@@ -47,6 +47,15 @@ def convert(
         typer.Option(metavar="TEXT", help="Of a single file; its name if left out.", show_default=False),
     ] = None,
     vae: options.Vae = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Of an autoencoder that does not say it: sd1, sdxl, sd3, flux1 ...",
+            rich_help_panel=options.MODEL,
+            show_default=False,
+        ),
+    ] = None,
     force: options.Force = False,
     json: options.Json = False,
 ) -> None:
@@ -67,7 +76,7 @@ def convert(
         from fictile.matching import open_to_convert
 
         types = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-        checkpoint = open_to_convert(model, vae, force=force, variant=variant, ema=ema)
+        checkpoint = open_to_convert(model, vae, space=space, force=force, variant=variant, ema=ema)
         work.stage("Writing")
         made = write(checkpoint, out, dtype=types.get(dtype), title=title, names=names)
     size = sum(path.stat().st_size for path in made.files)

@@ -33,6 +33,7 @@ def doctor(
     model: options.Model = None,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     json: options.Json = False,
 ) -> None:
     """Say what this machine can do, what Fictile chose, and what makes it slow.
@@ -44,7 +45,7 @@ def doctor(
     if recipe:
         _compare(recipe, start, model, json)
     else:
-        _examine(model, device, precision, json)
+        _examine(model, device, precision, backend, json)
 
 
 def _compare(picture: Path, start: Path | None, model: Path | None, json: bool) -> None:
@@ -66,14 +67,14 @@ def _compare(picture: Path, start: Path | None, model: Path | None, json: bool) 
     write_table(rows, title="Beside the reference mode")
 
 
-def _examine(model: Path | None, device: str, precision: str, json: bool) -> None:
+def _examine(model: Path | None, device: str, precision: str, backend: str, json: bool) -> None:
     with Work.shown() as work:
         work.stage("Measuring")
         from fictile.engine import choose_runtime, examine
         from fictile.fidelity.reference import seconds_for_a_picture
         from fictile.loading import load
 
-        runtime = choose_runtime(device, precision)
+        runtime = choose_runtime(device, precision, backend)
         diagnosis = examine(runtime)
         work.stage("Drawing")
         seconds = seconds_for_a_picture(load(model, runtime=runtime))
@@ -108,6 +109,7 @@ def _choice(found: "Diagnosis", seconds: float) -> dict[str, object]:
     return {
         "device": found.device,
         "precision": f"{found.precision}: {found.why}",
+        "back end": found.backend,
         "threads": found.threads,
         "matrix products": ", ".join(speeds),
         "a picture": f"{seconds:.1f} s with the model's own defaults, once it is loaded",

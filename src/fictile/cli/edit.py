@@ -104,11 +104,13 @@ def edit(
     guidance: options.Guidance = None,
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
+    speed: options.Speed = "exact",
     model: options.Model = None,
     vae: options.Vae = None,
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     tiling: options.Tiling = "auto",
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
@@ -139,7 +141,7 @@ def edit(
             source, file=mask, box=sides, colour=colour, tolerance=tolerance, transparent=transparent, grow=grow
         )
         work.stage("Loading the model")
-        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision, backend=backend)
         usual = maker.usual_strength(masked=where is not None or any(edges))
         pictures = maker.edit(
             source,
@@ -163,6 +165,7 @@ def edit(
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            speed=speed,
             callback=work.denoising(steps or maker.defaults.steps, usual if strength is None else strength),
             sampled=sampled,
         )

@@ -18,15 +18,7 @@ def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.", show_default=False)],
     *,
     negative: options.Negative = "",
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WxH",
-            help="In pixels; one number for a square.",
-            rich_help_panel=options.PICTURE,
-            show_default=False,
-        ),
-    ] = None,
+    size: options.Size = None,
     count: options.Count = 1,
     weighting: options.Weighting = "a1111",
     clip_skip: options.ClipSkip = 1,
@@ -45,6 +37,7 @@ def generate(
     guidance: options.Guidance = None,
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
+    speed: options.Speed = "exact",
     start: Annotated[
         Path | None,
         typer.Option(
@@ -69,7 +62,9 @@ def generate(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     tiling: options.Tiling = "auto",
+    max_memory: options.MaxMemory = None,
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
     strip: options.Strip = False,
@@ -89,14 +84,44 @@ def generate(
     with kept_until_saved(paths, model, vae=vae) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
+        from fictile.engine import choose_runtime
         from fictile.loading import load
-        from fictile.made import open_init
+        from fictile.made import init_size, open_init
         from fictile.picture import check_writable
+        from fictile.planning import make_plan, opened_outline, prepare, request_for
 
         check_writable(paths[0])
         init = open_init(start) if start else None
+        work.stage("Planning")
+        runtime = choose_runtime(device, precision, backend, max_memory=options.bytes_of(max_memory))
+        parts = opened_outline(model, vae)
+        request = request_for(
+            parts,
+            prompt,
+            negative=negative,
+            size=sides or (init_size(init) if init else None),
+            count=count,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            schedule=schedule,
+            from_picture=init is not None,
+            strength=strength,
+            tiling=tiling,
+        )
+        plan = make_plan(parts, request, runtime) if verbose else prepare(parts, request, runtime)
+        for line in plan.lines(verbose=verbose) if plan else ():
+            say(line)
         work.stage("Loading the model")
-        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        maker = load(
+            model,
+            vae=vae,
+            force=force,
+            device=device,
+            precision=precision,
+            backend=backend,
+            max_memory=runtime.max_memory,
+        )
         changed = maker.usual_strength() if strength is None else strength
         if verbose:
             for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
@@ -115,7 +140,9 @@ def generate(
             strength=strength,
             weighting=weighting,
             clip_skip=clip_skip,
-            tiling=tiling,
+            tiling=plan.tiling if plan else tiling,
+            group=plan.group if plan else None,
+            speed=speed,
             callback=work.denoising(steps or maker.defaults.steps, 1.0 if init is None else changed),
             sampled=sampled,
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NAMED = 5  # how many tensors are listed
 LONGEST = 300  # characters of one value
-WHERE_THERE_IS_ONE = ("identity", "problem", "space_told_by", "decides")  # keys of the document
+WHERE_THERE_IS_ONE = ("identity", "problem", "space_told_by", "decides", "vae_origin")  # keys of the document
 
 
 def inspect(
@@ -57,7 +57,8 @@ def inspect(
             title="\nNetworks",
         )
     if found.identity:
-        about.pop("fictile", None)  # the same as above, as programs read it
+        for name in ("fictile", "format"):  # the same as above, as programs read it; and what every file of torch says
+            about.pop(name, None)
     if about:
         write_table({name: _short(value) for name, value in _flat(about)}, title="\nWhat it says of itself")
     for note in found.identity.notes if found.identity else ():
@@ -78,6 +79,7 @@ def _numbers(found: "Inspection") -> dict[str, object]:
         "dtype": found.dtype,
         "space": _space(found),
         "look closer": found.decides,
+        "autoencoder": found.vae_origin,
         "size": f"{found.size:,} bytes" + (f" ({found.size / 1e9:.2f} GB)" if found.size >= 1e8 else ""),
         "sha256": found.sha256,
     }

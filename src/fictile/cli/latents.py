@@ -21,6 +21,7 @@ def encode(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tiling: options.Tiling = "auto",
+    max_memory: options.MaxMemory = None,
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
@@ -41,7 +42,7 @@ def encode(
         check_folder(path)
         pixels = load_picture(picture)
         work.stage("Loading the model")
-        codec = options.codec(model, vae, force=force, device=device, precision=precision)
+        codec = options.codec(model, vae, force=force, device=device, precision=precision, max_memory=max_memory)
         work.stage("Encoding")
         latent = codec.encode(pixels, tiling=tiling)
     write_latent(latent, path)
@@ -69,6 +70,7 @@ def decode(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tiling: options.Tiling = "auto",
+    max_memory: options.MaxMemory = None,
     output: options.Output = None,
     strip: options.Strip = False,
     json: options.Json = False,
@@ -106,7 +108,8 @@ def decode(
                 force=force or found.recipe.vae_forced,
                 device=device,
                 precision=precision,
-                runtime=found.recipe.runtime if device == precision == "auto" else None,
+                max_memory=options.bytes_of(max_memory),
+                runtime=found.recipe.runtime if device == precision == "auto" and max_memory is None else None,
             )
             if vae is None and (found.vae or model is None):
                 found.check_vae(maker.hashes and maker.hashes.vae, maker.vae_origin)
@@ -115,7 +118,7 @@ def decode(
             for picture, place in zip(made, paths, strict=True):
                 picture.save(place, strip=strip)
         else:
-            codec = options.codec(model, vae, force=force, device=device, precision=precision)
+            codec = options.codec(model, vae, force=force, device=device, precision=precision, max_memory=max_memory)
             work.stage("Decoding")
             for one, place in zip(found.latent, paths, strict=True):
                 codec.decode(one, tiling=tiling).save(place)

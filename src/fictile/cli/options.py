@@ -1,5 +1,6 @@
 """The options that several commands share, each declared once, and how their words are read."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,12 @@ PICTURE, PROMPT, SAMPLING, MODEL, OUTPUT = (
 
 Negative = Annotated[
     str, typer.Option(metavar="PROMPT", help="What it should not show.", rich_help_panel=PICTURE, show_default=False)
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WxH", help="In pixels; one number for a square.", rich_help_panel=PICTURE, show_default=False
+    ),
 ]
 Count = Annotated[
     int,
@@ -124,11 +131,37 @@ Device = Annotated[
         show_default=False,
     ),
 ]
+Backend = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Who runs the networks: auto, eager, openvino, or reference (float32, one by one).",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+Speed = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="exact; fast and faster leave out work, for nearly the same picture.",
+        rich_help_panel=SAMPLING,
+    ),
+]
 Tiling = Annotated[
     str,
     typer.Option(
         metavar="NAME",
         help="In bands, exactly and in little memory: auto (where it must be), on or off.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Hold no more than this, such as 6GiB: of the process on a CPU, of the device on CUDA.",
         rich_help_panel=MODEL,
         show_default=False,
     ),
@@ -174,6 +207,21 @@ Space = Annotated[
 ]
 
 
+def bytes_of(text: str | None) -> int | None:
+    """What "6GiB", "800 MB" or a plain number of bytes says; None of nothing.
+
+    Raises:
+        RequestError: The text is no size of memory.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if found is None or not float(found[1]):
+        raise RequestError(f"{text!r} is no size of memory; write a number with a unit, such as 6GiB or 800MB.")
+    step = 1024 if found[3] else 1000
+    return int(float(found[1]) * step ** " kmgt".index(found[2] or " "))
+
+
 def height_and_width(text: str) -> tuple[int, int]:
     """What "WIDTHxHEIGHT" says, or one number for a square.
 
@@ -198,13 +246,22 @@ def place(text: str) -> tuple[int, int]:
     return int(sides[1]), int(sides[0])
 
 
-def codec(model: Path | None, vae: Path | None, *, force: bool, device: str, precision: str) -> "AutoencoderCodec":
+def codec(
+    model: Path | None,
+    vae: Path | None,
+    *,
+    force: bool,
+    device: str,
+    precision: str,
+    max_memory: str | None = None,
+) -> "AutoencoderCodec":
     """What encodes and decodes: an autoencoder alone where nothing but it is named, else that of the model."""
     from fictile.loading import load, load_codec
 
+    limit = bytes_of(max_memory)
     if vae is not None and model is None:
-        return load_codec(vae, device=device, precision=precision)
-    return load(model, vae=vae, force=force, device=device, precision=precision).codec
+        return load_codec(vae, device=device, precision=precision, max_memory=limit)
+    return load(model, vae=vae, force=force, device=device, precision=precision, max_memory=limit).codec
 
 
 def four_numbers(text: str, form: str, example: str) -> tuple[int, int, int, int]:

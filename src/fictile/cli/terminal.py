@@ -28,12 +28,15 @@ def write_table(rows: Mapping[str, object], title: str | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(Text(name), Text(str(value)))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if title:  # apart from the table, which would break it to its own width
+        console.print(Text(title, style="bold"))
+    console.print(table)
 
 
 def write_columns(names: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
@@ -41,13 +44,15 @@ def write_columns(names: Sequence[str], rows: Sequence[Sequence[object]], title:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    table = Table(header_style="dim", box=None, pad_edge=False)
     for index, name in enumerate(names):
         numbers = all(str(row[index]).replace(",", "").isdecimal() for row in rows)
         table.add_column(name, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(Text(title, style="bold"))
+    console.print(table)
 
 
 class Work:

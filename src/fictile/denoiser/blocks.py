@@ -1,6 +1,6 @@
 """The levels of the U-Net: down, middle, up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -8,11 +8,14 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, silu
 
 from fictile.denoiser.spec import UNetSpec
-from fictile.denoiser.transformer import SpatialTransformer
+from fictile.denoiser.transformer import Reading, SpatialTransformer
+
+Shifts = Mapping[nn.Module, Float[Tensor, "_ _"]]
+"""What the time adds to each residual block: rows, its channels."""
 
 
 class ResBlock(nn.Module):
-    """Two convolutions, the embedding (already through its SiLU) added between them, and a way around both."""
+    """Two convolutions, what the time says added between them, and a way around both."""
 
     def __init__(self, in_width: int, width: int, spec: UNetSpec) -> None:
         super().__init__()
@@ -23,8 +26,8 @@ class ResBlock(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.conv_shortcut = nn.Identity() if in_width == width else nn.Conv2d(in_width, width, 1)
 
-    def forward(self, x: Float[Tensor, "b i h w"], embedding: Float[Tensor, "b e"]) -> Float[Tensor, "b o h w"]:
-        hidden = self.conv1(silu(self.norm1(x))) + self.time_emb_proj(embedding)[:, :, None, None]
+    def forward(self, x: Float[Tensor, "b i h w"], shifts: Shifts) -> Float[Tensor, "b o h w"]:
+        hidden = self.conv1(silu(self.norm1(x))) + shifts[self][:, :, None, None]
         return self.conv_shortcut(x) + self.conv2(silu(self.norm2(hidden)))
 
 
@@ -62,15 +65,17 @@ class DownBlock(nn.Module):
         self.downsamplers = nn.ModuleList([Downsample(width)] if level < len(spec.widths) - 1 else [])
 
     def forward(
-        self, x: Float[Tensor, "b c h w"], embedding: Float[Tensor, "b e"], context: Float[Tensor, "b n d"]
+        self, x: Float[Tensor, "b c h w"], shifts: Shifts, text: Reading, layers: int | None = None
     ) -> list[Tensor]:
+        """With `layers`, only so many residual blocks, and no coarser map."""
         outputs: list[Tensor] = []
-        for j, resnet in enumerate(self.resnets):
-            x = resnet(x, embedding)
+        for j, resnet in enumerate(self.resnets[:layers]):
+            x = resnet(x, shifts)
             if self.attentions:
-                x = self.attentions[j](x, context)
+                x = self.attentions[j](x, text)
             outputs.append(x)
-        outputs += [downsample(x) for downsample in self.downsamplers]
+        if layers is None:
+            outputs += [downsample(x) for downsample in self.downsamplers]
         return outputs
 
 
@@ -83,12 +88,10 @@ class MidBlock(nn.Module):
         self.resnets = nn.ModuleList(ResBlock(width, width, spec) for _ in range(2 if spec.mid_depth else 1))
         self.attentions = _attentions(spec, -1, [spec.mid_depth])
 
-    def forward(
-        self, x: Float[Tensor, "b c h w"], embedding: Float[Tensor, "b e"], context: Float[Tensor, "b n d"]
-    ) -> Float[Tensor, "b c h w"]:
-        x = self.resnets[0](x, embedding)
+    def forward(self, x: Float[Tensor, "b c h w"], shifts: Shifts, text: Reading) -> Float[Tensor, "b c h w"]:
+        x = self.resnets[0](x, shifts)
         for attention, resnet in zip(self.attentions, self.resnets[1:], strict=True):
-            x = resnet(attention(x, context), embedding)
+            x = resnet(attention(x, text), shifts)
         return x
 
 
@@ -109,13 +112,15 @@ class UpBlock(nn.Module):
         self,
         x: Float[Tensor, "b c h w"],
         skips: Sequence[Tensor],
-        embedding: Float[Tensor, "b e"],
-        context: Float[Tensor, "b n d"],
+        shifts: Shifts,
+        text: Reading,
+        start: int = 0,
     ) -> Float[Tensor, "b o h2 w2"]:
-        for j, (resnet, skip) in enumerate(zip(self.resnets, skips, strict=True)):
-            x = resnet(torch.cat([x, skip], dim=1), embedding)
+        """As many residual blocks as there are skips, from the `start`-th on."""
+        for j, skip in enumerate(skips, start):
+            x = self.resnets[j](torch.cat([x, skip], dim=1), shifts)
             if self.attentions:
-                x = self.attentions[j](x, context)
+                x = self.attentions[j](x, text)
         for upsample in self.upsamplers:
             x = upsample(x)
         return x

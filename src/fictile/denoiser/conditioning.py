@@ -15,6 +15,10 @@ class Added:
     pooled: Float[Tensor, "b p"]  # the text as one vector
     sizes: Float[Tensor, "b k"]  # original size, crop, target size, in pixels
 
+    def repeat(self, count: int) -> "Added":
+        """The whole batch `count` times over."""
+        return Added(self.pooled.repeat(count, 1), self.sizes.repeat(count, 1))
+
 
 @dataclass(frozen=True)
 class Conditioning:

@@ -1,6 +1,6 @@
 """Classifier-free guidance: away from what is not wanted, towards what is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -35,7 +35,11 @@ class Guidance:
 
 
 def guide(
-    denoiser: Denoiser, positive: Conditioning, negative: Conditioning, guidance: Guidance
+    denoiser: Denoiser,
+    positive: Conditioning,
+    negative: Conditioning,
+    guidance: Guidance,
+    levels: Sequence[Level] = (),
 ) -> Callable[[Tensor, Level], Tensor]:
     """The denoiser as a sampler calls it, `(x, level) -> x0`, guided.
 
@@ -44,14 +48,14 @@ def guide(
     an affine map keeps a combination whose weights, scale and 1 - scale, sum to 1.
 
     Where guidance acts, both branches run as one batch; elsewhere the positive runs alone. Both conditionings have one
-    row per latent.
+    row for all latents or one for each, and are read once for all steps; `levels` are those that are known beforehand.
     """
-    both = Conditioning.cat([positive, negative])
+    both = denoiser.told(Conditioning.cat([positive, negative]), levels)
 
     def denoise(x: Float[Tensor, "b c h w"], level: Level) -> Float[Tensor, "b c h w"]:
         if not guidance.acts_at(level):
-            return denoiser(x, level, positive)
-        wanted, unwanted = denoiser(torch.cat([x, x]), level, both).chunk(2)
+            return both(x, level, rows=len(positive))
+        wanted, unwanted = both(torch.cat([x, x]), level).chunk(2)
         guided = unwanted + guidance.scale * (wanted - unwanted)
         return _rescaled(guided, wanted, guidance.rescale) if guidance.rescale else guided
 
@@ -59,7 +63,12 @@ def guide(
 
 
 def guide_by_picture(
-    denoiser: Denoiser, positive: Conditioning, negative: Conditioning, guidance: Guidance, picture_scale: float
+    denoiser: Denoiser,
+    positive: Conditioning,
+    negative: Conditioning,
+    guidance: Guidance,
+    picture_scale: float,
+    levels: Sequence[Level] = (),
 ) -> Callable[[Tensor, Level], Tensor]:
     """As `guide`, for a denoiser that sees a picture: towards the text by one scale, towards the picture by another.
 
@@ -72,13 +81,13 @@ def guide_by_picture(
     if negative.beside is None:
         raise ValueError("The conditioning has no picture beside the noisy latent; give it one.")
     blind = replace(negative, beside=torch.zeros_like(negative.beside))
-    all_three = Conditioning.cat([positive, negative, blind])
+    all_three = denoiser.told(Conditioning.cat([positive, negative, blind]), levels)
 
     def denoise(x: Float[Tensor, "b c h w"], level: Level) -> Float[Tensor, "b c h w"]:
         if picture_scale == 1 and not guidance.acts_at(level):
-            return denoiser(x, level, positive)
+            return all_three(x, level, rows=len(positive))
         scale = guidance.scale if guidance.acts_at(level) else 1.0
-        text, picture, nothing = denoiser(torch.cat([x, x, x]), level, all_three).chunk(3)
+        text, picture, nothing = all_three(torch.cat([x, x, x]), level).chunk(3)
         guided = nothing + picture_scale * (picture - nothing) + scale * (text - picture)
         return _rescaled(guided, text, guidance.rescale) if guidance.rescale else guided
 

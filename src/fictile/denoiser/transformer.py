@@ -1,8 +1,16 @@
 """Attention over the cells of a picture, and from them to the text."""
 
+from collections.abc import Mapping
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
+
+KeysValues = tuple[Float[Tensor, "_ _ _ _"], Float[Tensor, "_ _ _ _"]]
+"""What attention looks among and what it finds there: rows, heads, vectors, features of a head."""
+
+Reading = Mapping[nn.Module, KeysValues]
+"""A text as each attention to it reads it."""
 
 
 class Attention(nn.Module):
@@ -16,9 +24,12 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(context_width, width, bias=False)
         self.to_out = nn.Sequential(nn.Linear(width, width))
 
-    def forward(self, x: Float[Tensor, "b t c"], context: Float[Tensor, "b n d"]) -> Float[Tensor, "b t c"]:
-        q, k, v = (self._split(part) for part in (self.to_q(x), self.to_k(context), self.to_v(context)))
-        attended = scaled_dot_product_attention(q, k, v)
+    def read(self, context: Float[Tensor, "r n d"]) -> KeysValues:
+        """The keys and values of `context`."""
+        return self._split(self.to_k(context)), self._split(self.to_v(context))
+
+    def forward(self, x: Float[Tensor, "b t c"], read: KeysValues) -> Float[Tensor, "b t c"]:
+        attended = scaled_dot_product_attention(self._split(self.to_q(x)), *read)
         return self.to_out(attended.transpose(1, 2).flatten(2))
 
     def _split(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b heads t f"]:
@@ -60,10 +71,10 @@ class TransformerBlock(nn.Module):
         self.norm3 = nn.LayerNorm(width)
         self.ff = FeedForward(width)
 
-    def forward(self, x: Float[Tensor, "b t c"], context: Float[Tensor, "b n d"]) -> Float[Tensor, "b t c"]:
+    def forward(self, x: Float[Tensor, "b t c"], text: Reading) -> Float[Tensor, "b t c"]:
         normed = self.norm1(x)
-        x = x + self.attn1(normed, normed)
-        x = x + self.attn2(self.norm2(x), context)
+        x = x + self.attn1(normed, self.attn1.read(normed))
+        x = x + self.attn2(self.norm2(x), text[self.attn2])
         return x + self.ff(self.norm3(x))
 
 
@@ -81,13 +92,19 @@ class SpatialTransformer(nn.Module):
         self.transformer_blocks = nn.ModuleList(TransformerBlock(width, context_width, heads) for _ in range(depth))
         self.proj_out = nn.Linear(width, width) if linear else nn.Conv2d(width, width, 1)
 
-    def forward(self, x: Float[Tensor, "b c h w"], context: Float[Tensor, "b n d"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, x: Float[Tensor, "b c h w"], text: Reading) -> Float[Tensor, "b c h w"]:
         normed = self.norm(x)
         tokens = self.proj_in(_tokens(normed)) if self.linear else _tokens(self.proj_in(normed))
         for block in self.transformer_blocks:
-            tokens = block(tokens, context)
-        height = x.shape[2]
-        return x + (_map(self.proj_out(tokens), height) if self.linear else self.proj_out(_map(tokens, height)))
+            tokens = block(tokens, text)
+        return x + (_map(self.proj_out(tokens), x) if self.linear else self.proj_out(_map(tokens, x)))
+
+
+def spread(rows: Float[Tensor, "r ..."], count: int) -> Float[Tensor, "{count} ..."]:
+    """Each row as often as it takes to have `count`, copies beside each other; of one row, no copies but views."""
+    if len(rows) == 1:
+        return rows.expand(count, *rows.shape[1:])
+    return rows if len(rows) == count else rows.repeat_interleave(count // len(rows), dim=0)
 
 
 def _tokens(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h*w c"]:
@@ -95,6 +112,6 @@ def _tokens(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h*w c"]:
     return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def _map(tokens: Float[Tensor, "b t c"], height: int) -> Float[Tensor, "b c {height} w"]:
-    """The inverse of `_tokens`: a view that lies channels last."""
-    return tokens.unflatten(1, (height, -1)).permute(0, 3, 1, 2)
+def _map(tokens: Float[Tensor, "b t c"], like: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """The inverse of `_tokens`, of maps of this size: a view that lies channels last."""
+    return tokens.unflatten(1, like.shape[2:]).permute(0, 3, 1, 2)

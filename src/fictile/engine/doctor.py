@@ -15,7 +15,12 @@ SIDE = 1024  # of the matrices that are multiplied
 SECONDS = 0.4  # of each measurement
 BUSY = 0.5  # processes beside ours, for each core, from which on the machine counts as busy
 LITTLE = 4 << 30  # bytes of free memory below which a Stable Diffusion model hardly fits
-EXTRAS: Mapping[str, str] = {"gguf": "gguf", "hub": "huggingface_hub", "train": "efficientnet_lite_pytorch"}
+EXTRAS: Mapping[str, str] = {
+    "gguf": "gguf",
+    "hub": "huggingface_hub",
+    "openvino": "openvino",
+    "train": "efficientnet_lite_pytorch",
+}
 """The optional parts of Fictile, and a module of each."""
 
 
@@ -35,6 +40,7 @@ class Diagnosis:
     device: str
     precision: str
     why: str  # this precision
+    backend: str
     threads: int
     speeds: dict[str, float]  # TFLOP/s of matrix products, by precision
     extras: dict[str, bool]  # whether each optional part is installed
@@ -50,6 +56,7 @@ def examine(runtime: Runtime) -> Diagnosis:
         device=str(runtime.device),
         precision=runtime.precision,
         why=_why(runtime, machine),
+        backend=runtime.backend,
         threads=runtime.threads,
         speeds=speeds,
         extras={name: find_spec(module) is not None for name, module in EXTRAS.items()},

@@ -5,9 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+import psutil
 import torch
 
+from fictile.engine.backend import EAGER, OPENVINO, REFERENCE, Backend, Eager, choose_backend
 from fictile.engine.machine import cpu_instructions
+from fictile.engine.memory import free_memory
 from fictile.errors import RequestError
 
 PRECISIONS: Mapping[str, torch.dtype] = {
@@ -26,11 +29,38 @@ class Runtime:
     dtype: torch.dtype  # of the text transformer and the denoiser
     decode_dtype: torch.dtype  # of the autoencoder
     threads: int  # of torch on the CPU; the last bits of a result depend on it
+    backend: str = EAGER  # who runs the networks, by name: one of `BACKENDS`
+    max_memory: int | None = None  # bytes that the process may hold; None: what is free
 
     @property
     def precision(self) -> str:
         """The name of `dtype`, as `choose_runtime` takes it."""
         return precision_name(self.dtype)
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether pictures that are made together are sampled one after the other, so that company changes no bit."""
+        return self.backend == REFERENCE
+
+    def runner(self) -> Backend:
+        """The back end, ready for networks. Raises RequestError when it is not installed."""
+        if self.backend != OPENVINO:
+            return Eager()
+        from fictile.engine.openvino import OpenVINO
+
+        return OpenVINO(self.device, self.dtype, self.threads)
+
+    def room(self, held: int | None = None) -> int:
+        """Bytes that the process can still take: what is free, and not more than it may. On an accelerator torch itself
+        keeps to the limit (see `choose_runtime`).
+
+        `held` is what it holds now, if that is known.
+        """
+        free = free_memory(self.device)
+        if self.max_memory is None or self.device.type != "cpu":
+            return free
+        held = psutil.Process().memory_info().rss if held is None else held
+        return max(min(free, self.max_memory - held), 0)
 
     @contextmanager
     def limited(self) -> Generator[None]:
@@ -48,8 +78,11 @@ def precision_name(dtype: torch.dtype) -> str:
     return next(name for name, one in PRECISIONS.items() if one == dtype)
 
 
-def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
-    """Where to run, and in which precision.
+def choose_runtime(
+    device: str = "auto", precision: str = "auto", backend: str = "auto", *, max_memory: int | None = None
+) -> Runtime:
+    """Where to run, in which precision, who runs it (see `choose_backend`), and in how many bytes: of the process on a
+    CPU, of the device on CUDA.
 
     `device` is "auto" (the accelerator if there is one: CUDA, XPU or MPS, else the CPU) or a torch device such as "cpu"
     or "cuda:1". `precision` is "float32", "bf16", "fp16" or "auto", which takes
@@ -62,10 +95,15 @@ def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
     A precision given by name holds for every network, except that the autoencoder never runs in fp16, in which the
     widest of them overflow. With "auto" it runs in float32: bf16 keeps 8 significant bits, and so does a picture.
 
-    Raises RequestError for a device or precision that is unknown or not there.
+    The reference back end takes float32 for "auto".
+
+    Raises RequestError for a device, precision or back end that is unknown or not there, and for a limit that cannot be
+    kept.
     """
     where = _device(device)
     precision = _ALSO_KNOWN_AS.get(precision, precision)
+    if backend == REFERENCE and precision == "auto":
+        precision = "float32"
     if precision == "auto":
         dtype, decode_dtype = _fast_dtype(where), torch.float32
     elif precision in PRECISIONS:
@@ -76,7 +114,26 @@ def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
         raise RequestError(
             f"There is no precision {precision!r}: choose auto, {', '.join(PRECISIONS)}; the nearest is {nearest!r}."
         )
-    return Runtime(device=where, dtype=dtype, decode_dtype=decode_dtype, threads=torch.get_num_threads())
+    if max_memory is not None:
+        _limit(where, max_memory)
+    return Runtime(
+        device=where,
+        dtype=dtype,
+        decode_dtype=decode_dtype,
+        threads=torch.get_num_threads(),
+        backend=choose_backend(backend, where, precision_name(dtype)),
+        max_memory=max_memory,
+    )
+
+
+def _limit(device: torch.device, most: int) -> None:
+    if most <= 0:
+        raise RequestError(f"The memory is limited to {most} bytes; give a size such as 6GiB.")
+    if device.type == "cuda":
+        _, total = torch.cuda.mem_get_info(device)
+        torch.cuda.set_per_process_memory_fraction(min(most / total, 1.0), device)
+    elif device.type != "cpu":
+        raise RequestError(f"Memory cannot be limited on {device.type}; leave the limit out.")
 
 
 def _device(name: str) -> torch.device:

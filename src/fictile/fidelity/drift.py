@@ -17,7 +17,7 @@ from jaxtyping import Float
 from fictile.errors import RequestError
 from fictile.fidelity.sample import Sample, draw_sample, expected, features, tile_side
 from fictile.fidelity.vae import Codec, one_pass
-from fictile.picture import Picture
+from fictile.picture import Picture, from_uint8, to_uint8
 
 FORECASTS = ("sample", "whole", "none")
 LAST = 5  # the pass that a forecast goes to
@@ -80,7 +80,7 @@ def _sampled(original: Picture, after: Picture, codec: Codec, done: int, sample:
     terms, population = sample.means(sample.of(known)), known.mean(axis=(0, 1))
     first, start = sample.of(before), sample.of(last)
     gone, share = (last - before).mean(axis=(0, 1)), sample.pixels / (original.height * original.width)
-    part = Picture(sample.of(after.pixels.permute(1, 2, 0)).permute(2, 0, 1).contiguous())
+    part = Picture(from_uint8(sample.of(to_uint8(after.pixels))))
     for number in range(done + 1, LAST + 1):
         _, part = one_pass(part, codec)
         now = _steps(part)

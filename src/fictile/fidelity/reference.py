@@ -4,9 +4,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
-from fictile.engine import Runtime
+from fictile.denoiser import EXACT
+from fictile.engine import REFERENCE, Runtime, choose_runtime
 from fictile.fidelity.metrics import psnr
 from fictile.loading import load
 from fictile.model import Model
@@ -32,20 +31,21 @@ def seconds_for_a_picture(model: Model) -> float:
 
 
 def reference_runtime() -> Runtime:
-    """The mode that others are measured against: torch's own kernels on the CPU, float32, one thread, one by one."""
-    single = torch.float32
-    return Runtime(device=torch.device("cpu"), dtype=single, decode_dtype=single, threads=1)
+    """The mode that others are measured against: the reference back end on the CPU, on one thread."""
+    return replace(choose_runtime("cpu", backend=REFERENCE), threads=1)
 
 
 def distance_to_reference(
     path: str | Path, *, model: str | Path | None = None, init: str | Path | Picture | None = None
 ) -> Distance:
-    """Make the picture again in the reference mode, alone, and compare; `model` and `init` are those it was made with.
+    """Make the picture again in the reference mode, alone and with nothing left out, and compare.
+
+    `model` and `init` are those it was made with.
 
     Raises RequestError when the file carries no recipe, or the recipe needs another model or another init picture.
     """
     recipe = Recipe.read(path)
-    alone = replace(recipe, index=0, count=1)
+    alone = replace(recipe, index=0, count=1, speed=EXACT)
     reference = load(model, runtime=reference_runtime()).replay(alone, init=init)
     made, wanted = load_picture(path).pixels, ((reference.pixels.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
     return Distance(recipe=recipe, largest=(made - wanted).abs().max().item() * 127.5, psnr=psnr(made, wanted))

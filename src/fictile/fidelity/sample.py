@@ -6,18 +6,13 @@ Techniques", chapter 7: the linear regression estimator).
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Shaped
 
 INNER = 16  # pixels along a side of the middle of a tile, at least; the margin is half of it
 SIGMAS = 2.0  # standard errors that a spread is wide
 SEED = 0
-
-Pixels = TypeVar("Pixels", np.ndarray, Tensor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +32,9 @@ class Sample:
         """Of the sample."""
         return len(self.places) * len(self.places[0]) * self.side**2
 
-    def of(self, picture: Pixels) -> Pixels:
-        """The tiles of a picture (height, width, channels), as one picture."""
+    def of(self, picture: Shaped[np.ndarray, "h w c"]) -> Shaped[np.ndarray, "_ _ c"]:
+        """The tiles of a picture, as one picture."""
         rows = [[picture[top : top + self.side, left : left + self.side] for top, left in row] for row in self.places]
-        if isinstance(picture, Tensor):
-            return torch.cat([torch.cat(row, dim=1) for row in rows])
         return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
     def means(self, sample: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "tiles c"]:

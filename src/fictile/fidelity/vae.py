@@ -6,11 +6,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from fictile.checkpoint.folder import PACKAGED
 from fictile.codec import AutoencoderCodec, check_tiling
 from fictile.engine import PRECISIONS, Runtime, choose_runtime, precision_name
 from fictile.errors import RequestError
 from fictile.latent import Latent
-from fictile.loading import PACKAGED
 from fictile.matching.choose import open_codec
 from fictile.picture import Picture, from_uint8, to_uint8
 
@@ -108,7 +108,7 @@ def _runtime(precision: str, device: str) -> Runtime:
 
 
 def _opened(path: str | Path, runtime: Runtime) -> tuple[Vae, AutoencoderCodec]:
-    name = Path(path).stem or str(path)
+    name = Path(path).stem.removesuffix("_encoder").removesuffix("_decoder") or str(path)  # taesd's come in two files
     if str(path) != PACKAGED or Path(path).exists():
         codec = open_codec(path, runtime)
     else:

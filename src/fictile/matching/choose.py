@@ -1,13 +1,14 @@
 """Which autoencoder a model gets: its own, the one that is asked for, or the one of a folder that belongs to it."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
 import torch
 
-from fictile.autoencoder import Normalisation, PrecisionMemory, TinySpec
+from fictile.autoencoder import AnyAutoencoder, Normalisation, PrecisionMemory, TinySpec
 from fictile.checkpoint import Checkpoint, Parts, open_autoencoder, open_checkpoint, open_model, read_autoencoder
 from fictile.checkpoint.folder import MODEL
 from fictile.checkpoint.pipeline import is_pipeline
@@ -33,6 +34,15 @@ class Candidate:
     verdict: Verdict
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """The autoencoder that a model gets, and what its recipes say of it."""
+
+    autoencoder: AnyAutoencoder
+    origin: str
+    forced: bool
+
+
 def open_parts(
     model: str | PathLike[str],
     vae: str | PathLike[str] | None = None,
@@ -47,12 +57,20 @@ def open_parts(
     What is not sure is said once. Raises SpaceMismatch for a pair that surely does not belong together, before anything
     is drawn; RequestError for what cannot be opened, and where a folder leaves open what is meant.
     """
-    path = Path(model)
+    path, beside = Path(model), None
     if path.is_dir() and not (path / MODEL).exists() and not is_pipeline(path):
-        return _from_loose_files(path, vae, force=force, dtype=dtype)
-    if vae is None:
+        model, beside = sorted_out(path)
+    if vae is not None:
+        chosen = _chosen(looked_at(open_denoiser(model), Path(vae)), "as asked", force=force)
+    elif beside is None:
         return open_model(model, dtype=dtype)
-    return _with(model, looked_at(open_denoiser(model), Path(vae)), "as asked", force=force, dtype=dtype)
+    elif "vae" in open_checkpoint(model).parts:
+        own = open_model(model, dtype=dtype)
+        return replace(own, vae_origin=f"{own.vae_origin}: it is in {Path(model).name}")
+    else:
+        chosen = _best(Path(model), beside, force=force)
+    parts = open_model(model, chosen.autoencoder, dtype=dtype)
+    return replace(parts, vae_origin=chosen.origin, vae_forced=chosen.forced)
 
 
 def open_codec(
@@ -114,38 +132,43 @@ def units_of(chosen: Candidate) -> Normalisation | None:
     return units or (own and own.normalisation)
 
 
-def _with(model: str | PathLike[str], chosen: Candidate, why: str, *, force: bool, dtype: torch.dtype) -> Parts:
-    """The model with this autoencoder. Raises SpaceMismatch when that is surely wrong and not forced."""
-    result, forced = accepted(chosen, force=force)
-    space, network = chosen.verdict.denoiser_space, chosen.subject.network
-    autoencoder = read_autoencoder(chosen.opened, units_of(chosen), space, network=network)
-    parts = open_model(model, autoencoder, dtype=dtype)
-    return replace(parts, vae_origin=f"{chosen.path}, {why}: {result}", vae_forced=forced)
+def _chosen(candidate: Candidate, why: str, *, force: bool) -> _Chosen:
+    """What the model gets of a candidate. Raises SpaceMismatch when that is surely wrong and not forced."""
+    result, forced = accepted(candidate, force=force)
+    autoencoder = read_autoencoder(
+        candidate.opened,
+        units_of(candidate),
+        candidate.verdict.denoiser_space,
+        network=candidate.subject.network,
+    )
+    return _Chosen(autoencoder=autoencoder, origin=f"{candidate.path}, {why}: {result}", forced=forced)
 
 
-def _from_loose_files(folder: Path, vae: str | PathLike[str] | None, *, force: bool, dtype: torch.dtype) -> Parts:
-    """A model file of a folder, with the autoencoder beside it that belongs to it."""
-    model, autoencoders = _sorted_out(folder)
-    if vae is not None:
-        return _with(model, looked_at(open_denoiser(model), Path(vae)), "as asked", force=force, dtype=dtype)
-    if "vae" in open_checkpoint(model).parts:
-        own = open_model(model, dtype=dtype)
-        return replace(own, vae_origin=f"{own.vae_origin}: it is in {model.name}")
+def _best(model: Path, autoencoders: Sequence[Path], *, force: bool) -> _Chosen:
+    """The one beside a model file that surely belongs to it, or alone may; only the best so far is held."""
     denoiser = open_denoiser(model)
-    found = [looked_at(denoiser, path) for path in autoencoders]
-    belong = sorted((one for one in found if one.verdict.kind == "belongs"), key=lambda one: -one.verdict.confidence)
-    if belong:
-        return _with(model, belong[0], f"of {len(found)} beside {model.name}", force=force, dtype=dtype)
-    unsure = [one for one in found if one.verdict.kind == "cannot tell"]
-    if len(unsure) == 1:
-        return _with(model, unsure[0], f"of {len(found)} beside {model.name}", force=force, dtype=dtype)
-    names = ", ".join(one.path.name for one in unsure or found) or "none is there"
+    best: Candidate | None = None
+    unsure: list[Path] = []
+    for path in autoencoders:
+        one = looked_at(denoiser, path)
+        if one.verdict.kind == "cannot tell":
+            unsure.append(path)
+        if best is None or _rank(one) > _rank(best):
+            best = one
+    if best is not None and (best.verdict.kind == "belongs" or [best.path] == unsure):
+        return _chosen(best, f"of {len(autoencoders)} beside {model.name}", force=force)
+    names = ", ".join(path.name for path in unsure or autoencoders) or "none is there"
     raise RequestError(
         f"{model} has no autoencoder inside, and of those beside it none surely belongs ({names}); name one with --vae."
     )
 
 
-def _sorted_out(folder: Path) -> tuple[Path, list[Path]]:
+def _rank(candidate: Candidate) -> tuple[bool, bool, float]:
+    verdict = candidate.verdict
+    return verdict.kind == "belongs", verdict.kind == "cannot tell", verdict.confidence
+
+
+def sorted_out(folder: Path) -> tuple[Path, list[Path]]:
     """The one file of a folder that has a denoiser, and those that are autoencoders; of two halves, the encoder's."""
     endings = {ending for known in ENDINGS.values() for ending in known}
     models: list[Path] = []

@@ -1,0 +1,141 @@
+"""OpenVINO as a back end: a network becomes a graph, once; the graph is kept on the disk and compiled for this machine.
+
+The graph is made with OpenVINO's own frontend. Its `convert_model` would do the same and tell Intel of it, unless the
+user has opted out; nothing that Fictile does reaches the network unasked.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fictile.engine.backend import Job, Run
+from fictile.errors import FictileError
+from fictile.files import cache_folder
+
+GRAPH = "graph.xml"  # and its weights beside it, in graph.bin
+KEPT = 16 << 30  # bytes of all graphs; beyond, those go that were used longest ago
+PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+
+
+class OpenVINO:
+    """Runs networks as graphs of OpenVINO: one for every size, so that another size costs nothing.
+
+    The networks are given in float32; `dtype` is what the graph computes in, on `threads` threads of a CPU. The graphs
+    are kept in `folder`, by a hash of the weights.
+    """
+
+    def __init__(self, device: torch.device, dtype: torch.dtype, threads: int, *, folder: Path | None = None) -> None:
+        self._device = "GPU" if device.type == "xpu" else "CPU"
+        self._settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype], "PERFORMANCE_HINT": "LATENCY"}
+        if self._device == "CPU":
+            self._settings["INFERENCE_NUM_THREADS"] = str(threads)
+        self._folder = folder or cache_folder() / "openvino"
+
+    def ready(self, job: Job) -> Run:
+        import openvino
+
+        core = openvino.Core()
+        try:
+            compiled = core.compile_model(self._graph(core, job), self._device, self._settings)
+        except Exception as error:  # those of its frontend have no base but this
+            raise FictileError(
+                f"OpenVINO cannot run this network ({_first_line(error)}); choose the eager back end."
+            ) from error
+
+        def run(*tensors: Tensor) -> Tensor:
+            arrays = [tensor.detach().to("cpu", torch.float32).contiguous().numpy() for tensor in tensors]
+            return torch.from_numpy(compiled(arrays, share_inputs=True)[0]).to(tensors[0].device)
+
+        return run
+
+    def _graph(self, core: Any, job: Job) -> Any:
+        """The graph from the disk; where it is not there or cannot be read, made and put there if there is room."""
+        folder = self._folder / key(job)
+        if (folder / GRAPH).exists():
+            with suppress(RuntimeError):
+                graph = core.read_model(folder / GRAPH)
+                os.utime(folder)
+                return graph
+            shutil.rmtree(folder, ignore_errors=True)
+        graph = convert(job)
+        try:
+            keep(graph, folder)
+        except (OSError, RuntimeError):  # it is made again the next time
+            return graph
+        return core.read_model(folder / GRAPH)
+
+
+def key(job: Job) -> str:
+    """A hash of all that a graph depends on: the weights, the structure, the axes, and who makes it."""
+    import openvino
+
+    from fictile import __version__
+
+    shapes = [_shape(tensor, free) for tensor, free in job.example]
+    digest = hashlib.sha256(repr((openvino.get_version(), __version__, str(job.network), shapes)).encode())
+    for name, weight in job.network.state_dict().items():
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:32]
+
+
+def convert(job: Job) -> Any:
+    """The network as a graph whose free axes may have any size."""
+    import openvino
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # tracing warns of checks that hold for the example, and of being old
+        decoder = TorchScriptPythonDecoder(
+            job.network, example_input=tuple(tensor for tensor, _ in job.example), trace_kwargs={"check_trace": False}
+        )
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        graph = frontend.convert(frontend.load(decoder))
+    shapes = [_shape(tensor, free) for tensor, free in job.example]
+    graph.reshape({place: openvino.PartialShape(shape) for place, shape in zip(graph.inputs, shapes, strict=True)})
+    return graph
+
+
+def keep(graph: Any, folder: Path) -> None:
+    """Put the graph into the folder, whole or not at all, and make room for it among the others.
+
+    Raises OSError or RuntimeError when it cannot be written.
+    """
+    import openvino
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
+        whole = Path(temporary) / folder.name
+        openvino.save_model(graph, whole / GRAPH, compress_to_fp16=False)
+        with suppress(FileExistsError):
+            whole.replace(folder)
+    make_room(folder.parent, KEPT, folder)
+
+
+def make_room(folder: Path, most: int, newest: Path) -> None:
+    """Remove graphs, those that were used longest ago first, until the rest take at most so many bytes."""
+    graphs = sorted(folder.glob(f"*/{GRAPH}"), key=lambda file: file.parent.stat().st_mtime, reverse=True)
+    taken = 0
+    for graph in sorted(graphs, key=lambda file: file.parent != newest):
+        taken += sum(file.stat().st_size for file in graph.parent.iterdir())
+        if taken > most and graph.parent != newest:
+            shutil.rmtree(graph.parent, ignore_errors=True)
+
+
+def _shape(tensor: Tensor, free: Sequence[int]) -> list[int]:
+    """The sizes of a tensor, with -1 for those that are free."""
+    return [-1 if axis in free else size for axis, size in enumerate(tensor.shape)]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

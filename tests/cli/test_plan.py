@@ -1,0 +1,63 @@
+"""`fictile plan`, and the limit that others keep to."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.command_line import Run
+
+from fictile.cli import options
+from fictile.engine import Rates
+from fictile.errors import RequestError
+
+
+@pytest.fixture(autouse=True)
+def _no_measurements(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest calls it
+    def calibrate(runtime: object, dtype: object) -> Rates:
+        return Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, calls=1e6)
+
+    monkeypatch.setattr("fictile.planning.plan.calibrate", calibrate)
+
+
+def test_a_plan_is_shown_phase_by_phase_and_nothing_is_made(run: Run, tiny: Path, here: Path) -> None:
+    outcome = run("plan", "a fox", "-m", tiny, "-n", 4)
+    assert outcome.code == 0
+    assert "4 pictures of 32x32 with tiny" in outcome.stdout
+    for words in ("load the model", "read the prompt", "denoise, 4 evaluations", "decode", "the peak", "can be had"):
+        assert words in outcome.stdout
+    assert list(here.iterdir()) == []
+
+
+def test_a_plan_for_programs(run: Run, tiny: Path) -> None:
+    found = json.loads(run("plan", "a fox", "-m", tiny, "--size", "64x32", "--json").stdout)
+    chosen = found["chosen"]
+    assert found["size"] == [32, 64]
+    assert chosen["peak"] == max(phase["memory"] for phase in chosen["phases"]) < found["room"]
+    assert chosen["seconds"] == pytest.approx(sum(phase["seconds"] for phase in chosen["phases"]), abs=1e-3)
+
+
+@pytest.mark.parametrize("command", ["plan", "generate"])
+def test_what_cannot_fit_is_refused_before_anything(command: str, run: Run, tiny: Path, here: Path) -> None:
+    outcome = run(command, "a fox", "-m", tiny, "--max-memory", "1MiB")
+    assert outcome.code == 2
+    assert "needs at least" in outcome.sentence
+    assert list(here.iterdir()) == []
+
+
+def test_with_a_limit_that_is_kept_the_picture_is_the_same(run: Run, tiny: Path, here: Path) -> None:
+    assert run("generate", "a fox", "-m", tiny, "--seed", 1, "-o", "a.png").code == 0
+    assert run("generate", "a fox", "-m", tiny, "--seed", 1, "--max-memory", "64GiB", "-o", "b.png").code == 0
+    assert (here / "a.png").read_bytes() == (here / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("6GiB", 6 << 30), ("800MB", 800_000_000), ("1.5 gib", 3 << 29), ("4096", 4096), ("2k", 2000)]
+)
+def test_sizes_of_memory_are_read_as_they_are_written(text: str, size: int) -> None:
+    assert options.bytes_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "0GiB", "-1GiB", "6 TiBs", "6,5GiB"])
+def test_what_is_no_size_of_memory_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match="such as 6GiB"):
+        options.bytes_of(text)

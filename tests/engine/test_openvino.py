@@ -1,0 +1,75 @@
+"""OpenVINO as a back end: the same numbers at any size, and graphs that are kept on the disk."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fictile.engine import Job
+
+pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'fictile[openvino]'")
+
+from fictile.engine import openvino as backend
+
+CPU = torch.device("cpu")
+
+
+def a_job() -> Job:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.SiLU(), nn.Conv2d(8, 2, 3, stride=2))
+    return Job(
+        network=network.eval().requires_grad_(requires_grad=False), example=[(torch.zeros(1, 3, 8, 8), (0, 2, 3))]
+    )
+
+
+def ready(job: Job, folder: Path) -> Any:
+    return backend.OpenVINO(CPU, torch.float32, 1, folder=folder).ready(job)
+
+
+def test_one_graph_gives_the_networks_answer_at_every_size(tmp_path: Path) -> None:
+    job = a_job()
+    run = ready(job, tmp_path)
+    for shape in [(1, 3, 8, 8), (2, 3, 16, 12), (3, 3, 9, 7), (1, 3, 8, 8)]:
+        x = torch.randn(shape)
+        torch.testing.assert_close(run(x), job.network(x), rtol=1e-4, atol=1e-5)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_graph_is_made_once_for_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, x, made = a_job(), torch.randn(1, 3, 8, 8), list[Job]()
+    convert = backend.convert
+
+    def counted(job: Job) -> Any:
+        made.append(job)
+        return convert(job)
+
+    monkeypatch.setattr(backend, "convert", counted)
+    first, again = (ready(job, tmp_path)(x) for _ in range(2))
+    assert len(made) == 1
+    assert first.equal(again)
+    job.network.get_parameter("0.weight").mul_(2)
+    torch.testing.assert_close(ready(job, tmp_path)(x), job.network(x), rtol=1e-4, atol=1e-5)
+    assert len(made) == 2
+    for graph in tmp_path.glob(f"*/{backend.GRAPH}"):
+        graph.write_text("half a")
+    torch.testing.assert_close(ready(job, tmp_path)(x), job.network(x), rtol=1e-4, atol=1e-5)
+    assert len(made) == 3
+
+
+def test_works_where_nothing_can_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    job, x = a_job(), torch.randn(1, 3, 8, 8)
+    torch.testing.assert_close(ready(job, tmp_path / "file")(x), job.network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_graphs_that_were_used_longest_ago_make_room(tmp_path: Path) -> None:
+    for age, name in enumerate(["newest", "used", "forgotten"]):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / backend.GRAPH).write_bytes(bytes(10))
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    backend.make_room(tmp_path, 20, tmp_path / "newest")
+    assert {folder.name for folder in tmp_path.iterdir()} == {"newest", "used"}
+    backend.make_room(tmp_path, 1, tmp_path / "newest")
+    assert [folder.name for folder in tmp_path.iterdir()] == ["newest"]

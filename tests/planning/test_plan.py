@@ -1,0 +1,78 @@
+"""The choice between ways to run a request."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.tiny_model import tiny_folder
+
+from fictile.checkpoint import Parts
+from fictile.engine import Rates, choose_runtime
+from fictile.errors import RequestError
+from fictile.planning import make_plan, outline, plan, prepare, request_for
+
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    return outline(tiny_folder(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(autouse=True)
+def _no_measurements(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest calls it
+    def calibrate(runtime: object, dtype: object) -> Rates:
+        return Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, calls=1e6)
+
+    monkeypatch.setattr("fictile.planning.plan.calibrate", calibrate)
+
+
+def test_with_plenty_of_memory_nothing_is_done_otherwise(tiny: Parts) -> None:
+    found = make_plan(tiny, request_for(tiny, "a fox", count=4, tiling="off"), choose_runtime("cpu"), process=0)
+    assert found.chosen is found.plain
+    assert (found.differences, found.group, found.tiling, found.lines(verbose=False)) == ((), None, "off", [])
+    assert len(found.lines(verbose=True)) == 4
+
+
+def test_of_what_fits_the_fastest_is_chosen_and_said(tiny: Parts) -> None:
+    request = request_for(tiny, "a fox", count=8, size=(256, 256), tiling="off")
+    whole = make_plan(tiny, request, choose_runtime("cpu"), process=0)
+    limit = whole.plain.peak.memory - MIB
+    found = make_plan(tiny, request, choose_runtime("cpu", max_memory=limit), process=0)
+    assert found.chosen.peak.memory <= limit < found.plain.peak.memory
+    fitting = [one for one in found.others if one.peak.memory <= limit]
+    assert found.chosen.seconds == min(one.seconds for one in fitting)
+    assert found.lines(verbose=False) == [f"To fit into {plan.in_words(limit)}: {', '.join(found.differences)}."]
+
+
+def test_what_cannot_fit_is_refused_with_what_would(tiny: Parts) -> None:
+    large = request_for(tiny, "a fox", count=2, size=(512, 512), tiling="off")
+    small = make_plan(tiny, replace(large, size=(256, 256), count=1), choose_runtime("cpu"), process=0)
+    runtime = choose_runtime("cpu", max_memory=small.plain.peak.memory + MIB)
+    with pytest.raises(RequestError, match=r"2 pictures of 512x512 with tiny needs at least .* one of 256x256 would"):
+        make_plan(tiny, large, runtime, process=0)
+    with pytest.raises(RequestError, match="take a smaller model"):
+        make_plan(tiny, large, choose_runtime("cpu", max_memory=MIB), process=0)
+
+
+def test_what_is_small_is_not_counted(tiny: Parts) -> None:
+    assert prepare(tiny, request_for(tiny, "a fox"), choose_runtime("cpu")) is None
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_has_to_be_one(limit: int) -> None:
+    with pytest.raises(RequestError, match="give a size such as 6GiB"):
+        choose_runtime("cpu", max_memory=limit)
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"), [({"count": 0}, "make 1 or more"), ({"size": (30, 32)}, "makes multiples of 8")]
+)
+def test_what_the_model_cannot_be_asked_is_refused(tiny: Parts, asked: dict[str, int], problem: str) -> None:
+    with pytest.raises(RequestError, match=problem):
+        make_plan(tiny, request_for(tiny, "a fox", **asked), choose_runtime("cpu"))  # pyright: ignore[reportArgumentType]
+
+
+def test_paths_are_only_read(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="does not exist"):
+        outline(tmp_path / "nothing")

@@ -1,0 +1,50 @@
+"""A model is read in the precision that it runs in, and held once."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tests.tiny_model import tiny_folder, tiny_parts
+
+from fictile.checkpoint import load_model
+from fictile.engine import Runtime
+from fictile.loading import load
+from fictile.model import Model
+
+EXACT = Runtime(device=torch.device("cpu"), dtype=torch.float32, decode_dtype=torch.float32, threads=1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tiny_folder(tmp_path / "tiny")
+
+
+def test_reading_in_a_precision_is_reading_exactly_and_going_over(folder: Path) -> None:
+    half = replace(EXACT, dtype=torch.bfloat16)
+    for runtime in (EXACT, half):
+        models = load(folder, runtime=runtime), Model(load_model(folder), runtime)
+        read, copied = (model.generate("a fox", seed=3)[0].pixels for model in models)
+        assert torch.equal(read, copied)
+
+
+def test_parts_that_are_given_away_are_moved_and_not_copied() -> None:
+    half = replace(EXACT, dtype=torch.bfloat16)
+    for runtime in (EXACT, half):
+        parts = tiny_parts()
+        model = Model(parts, runtime, own=True)
+        assert model.denoiser.network is parts.denoiser.network
+        assert model.text.networks == parts.text.networks
+        assert model.autoencoder.network is parts.autoencoder.network
+        assert next(parts.denoiser.network.parameters()).dtype == runtime.dtype
+        (picture,), (copied,) = (one.generate("a fox", seed=3) for one in (model, Model(tiny_parts(), runtime)))
+        assert torch.equal(picture.pixels, copied.pixels)
+
+
+def test_a_loaded_autoencoder_can_still_be_widened_exactly(folder: Path) -> None:
+    """What runs in bf16 is a copy beside the exact one, which an overflow goes back to."""
+    model = load(folder, runtime=replace(EXACT, decode_dtype=torch.bfloat16))
+    latent = load(folder, runtime=EXACT).generate("a fox", seed=3)[0].latent
+    assert next(model.autoencoder.network.parameters()).dtype == torch.bfloat16
+    exact, _ = model.codec.decoded(latent, torch.float32)
+    assert torch.equal(exact, load(folder, runtime=EXACT).decode(latent).pixels)

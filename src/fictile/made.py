@@ -117,9 +117,10 @@ def opened_apart(init: Init | Source | None) -> tuple[Picture | Latent | None, M
     return (opened.latent, opened.mix) if isinstance(opened, Mixed) else (opened, None)
 
 
-def init_size(init: Picture | Latent) -> tuple[int, int]:
+def init_size(init: Picture | Latent | Mixed) -> tuple[int, int]:
     """Height and width in pixels."""
-    return init.picture_size if isinstance(init, Latent) else (init.height, init.width)
+    given = init.latent if isinstance(init, Mixed) else init
+    return given.picture_size if isinstance(given, Latent) else (given.height, given.width)
 
 
 def init_hash(init: Picture | Latent) -> str:

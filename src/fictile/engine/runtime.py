@@ -43,8 +43,8 @@ class Runtime:
         return self.backend == REFERENCE
 
     def runner(self) -> Backend:
-        """The back end, ready for networks. Raises RequestError when it is not installed."""
-        if self.backend != OPENVINO:
+        """The back end, ready for networks. Raises RequestError when it cannot be had, or not in this precision."""
+        if choose_backend(self.backend, self.device, self.precision) != OPENVINO:
             return Eager()
         from fictile.engine.openvino import OpenVINO
 

@@ -253,15 +253,17 @@ def codec(
     force: bool,
     device: str,
     precision: str,
-    max_memory: str | None = None,
+    backend: str,
+    max_memory: str | None,
 ) -> "AutoencoderCodec":
     """What encodes and decodes: an autoencoder alone where nothing but it is named, else that of the model."""
     from fictile.loading import load, load_codec
 
     limit = bytes_of(max_memory)
     if vae is not None and model is None:
-        return load_codec(vae, device=device, precision=precision, max_memory=limit)
-    return load(model, vae=vae, force=force, device=device, precision=precision, max_memory=limit).codec
+        return load_codec(vae, device=device, precision=precision, backend=backend, max_memory=limit)
+    maker = load(model, vae=vae, force=force, device=device, precision=precision, backend=backend, max_memory=limit)
+    return maker.codec
 
 
 def four_numbers(text: str, form: str, example: str) -> tuple[int, int, int, int]:

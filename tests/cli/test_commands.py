@@ -99,6 +99,21 @@ def test_encode_and_decode_keep_the_size(run: Run, tiny: Path, here: Path) -> No
     assert load_picture("back.png").pixels.shape == (3, 21, 37)
 
 
+def test_guidance_in_an_interval_is_recorded_and_replayed(run: Run, tiny: Path, photo: Path) -> None:
+    always = run("generate", "a fox", "-m", tiny, "--seed", 1, "--json", "-o", "always.png")
+    within = ("--guidance-interval", "0.15-0.85", "--seed", 1, "-m", tiny)
+    limited = run("generate", "a fox", *within, "--json", "-o", "limited.png")
+    recipes = [json.loads(made.stdout)["pictures"][0]["recipe"] for made in (always, limited)]
+    assert [recipe["guidance_interval"] for recipe in recipes] == [[0, 1], [0.15, 0.85]]
+    assert recipes[1] == recipes[0] | {"guidance_interval": [0.15, 0.85]}
+    assert not load_picture("limited.png").pixels.equal(load_picture("always.png").pixels)
+    assert run("replay", "limited.png", "-m", tiny, "-o", "again.png").code == 0
+    assert Path("again.png").read_bytes() == Path("limited.png").read_bytes()
+    assert run("edit", photo, "a fox", *within, "--guidance", 2, "-o", "edited.png").code == 0
+    recipe = Recipe.read("edited.png")
+    assert (recipe.guidance, recipe.guidance_interval) == (2, (0.15, 0.85))
+
+
 def test_encode_and_decode_by_openvino(
     run: Run, tiny: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,7 +62,7 @@ GuidanceInterval = Annotated[
     str | None,
     typer.Option(
         metavar="LOW-HIGH",
-        help="Guide only at these noise levels, 0 clean to 1 noise, such as 0.15-0.85; other steps take half the time.",
+        help="Guide only at these noise levels, 0 clean to 1 noise, such as 0.15-0.85; other steps are half the work.",
         rich_help_panel=SAMPLING,
         show_default=False,
     ),

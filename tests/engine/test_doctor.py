@@ -52,6 +52,14 @@ def test_what_hinders_a_cpu_is_no_matter_on_a_gpu() -> None:
     assert findings(gpu, replace(GOOD, load=9.0, instructions=(), accelerators=("RTX",)), {"bf16": 100.0}) == ()
 
 
+@pytest.mark.parametrize(("threads", "load", "wanted"), [(4, 3.5, 1), (4, 2.4, 2), (2, 2.4, None), (1, 9.0, None)])
+def test_on_a_busy_machine_no_more_threads_than_cores_are_left(threads: int, load: float, wanted: int | None) -> None:
+    (found,) = findings(replace(CPU, threads=threads), replace(GOOD, load=load), SPEEDS)
+    assert "close them" in found.advice
+    assert ("OMP_NUM_THREADS" in found.advice) == (wanted is not None)
+    assert wanted is None or f"OMP_NUM_THREADS={wanted}:" in found.advice
+
+
 @pytest.mark.parametrize(("installed", "how"), [(True, "doctor --backend openvino"), (False, "pip install")])
 def test_says_what_openvino_would_give_here(installed: bool, how: str) -> None:
     assert how in faster(FLOAT32, openvino=installed)["--backend openvino"]

@@ -132,14 +132,21 @@ def findings(runtime: Runtime, machine: Machine, speeds: Mapping[str, float]) ->
 
 def _of_a_cpu(runtime: Runtime, machine: Machine) -> list[Finding]:
     found = list[Finding]()
-    if machine.load > machine.cores * BUSY:
+    busy = machine.load > machine.cores * BUSY
+    if busy:
+        left = max(machine.cores - round(machine.load), 1)
+        fewer = (
+            f" Or set OMP_NUM_THREADS={left}: torch's threads wait for one another, and each for its core."
+            if left < runtime.threads
+            else ""
+        )
         found.append(
             Finding(
                 seen=f"{machine.load:.1f} processes wanted to run in the last minute, on {machine.cores} cores.",
-                advice="Other programs take part of the time: wait for them, or close them.",
+                advice=f"Other programs take part of the time: wait for them, or close them.{fewer}",
             )
         )
-    if runtime.threads < machine.cores:
+    if runtime.threads < machine.cores and not busy:
         limited = "OMP_NUM_THREADS" in os.environ
         threads = "1 thread is" if runtime.threads == 1 else f"{runtime.threads} threads are"
         found.append(

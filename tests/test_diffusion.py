@@ -61,6 +61,13 @@ def test_openvino_draws_the_same_picture(tmp_path: Path, monkeypatch: pytest.Mon
         torch.testing.assert_close(other.pixels, one.pixels, rtol=0, atol=1e-4)
 
 
+def test_a_graph_is_made_when_the_first_picture_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'fictile[openvino]'")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    Model(tiny_parts(), choose_runtime("cpu", "float32", "openvino"))
+    assert not list(tmp_path.rglob("graph.xml"))
+
+
 def test_a_speed_is_recorded_and_makes_nearly_the_same_picture_again() -> None:
     model = Model(tiny_parts(), EXACT)
     exact, fast = (model.generate("a fox", seed=3, speed=speed)[0] for speed in ("exact", "fast"))
@@ -106,9 +113,16 @@ def test_owned_networks_are_moved_and_copies_are_not() -> None:
     assert torch.equal(*pairs)
 
 
-def test_groups_that_leave_out_work_do_not_share_what_they_remember() -> None:
-    model = Model(tiny_parts(), EXACT)
+def test_groups_that_leave_out_work_share_what_was_read_but_not_what_they_remember(model: Model) -> None:
+    readings: list[Any] = []
+
+    def note(*_: Any) -> None:
+        readings.append(1)
+
     whole = model.generate("a fox", seed=3, count=3, speed="fast")
+    hook = model.denoiser.network.readers[0].to_k.register_forward_hook(note)
     grouped = model.generate("a fox", seed=3, count=3, speed="fast", group=2)
+    hook.remove()
+    assert len(readings) == 1
     for one, other in zip(whole, grouped, strict=True):
         torch.testing.assert_close(one.latent.data, other.latent.data, rtol=1e-4, atol=1e-4)

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 import torch
@@ -17,13 +17,14 @@ from fictile.denoiser import (
     Conditioning,
     Denoiser,
     Guidance,
+    UNet,
     UNetGraph,
     guide,
     guide_by_picture,
     speed_of,
     through,
 )
-from fictile.engine import EAGER, OPENVINO, Job, Runtime
+from fictile.engine import EAGER, OPENVINO, Job, Run, Runtime
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
 from fictile.recipe import PICTURE_GUIDANCE, Recipe
@@ -193,25 +194,21 @@ class Diffusion:
             recipe.prompt, recipe.negative, size=recipe.size, weighting=recipe.weighting, clip_skip=recipe.clip_skip
         )
         seen = None if beside is None else beside.to(self.runtime.device)
-        speed = speed_of(recipe.speed)
         wanted, unwanted = (
             replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen) for text in texts
         )
 
-        def guided() -> Denoise:
-            denoiser = self.denoiser
-            if speed is not None:
-                denoiser = replace(denoiser, step=CachedSteps(denoiser.network, speed))
-            if denoiser.sight == "picture":
-                picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
-                return guide_by_picture(denoiser, wanted, unwanted, _guidance(recipe), picture_scale, levels)
-            return guide(denoiser, wanted, unwanted, _guidance(recipe), levels)
-
         most = recipe.group or recipe.count
-        if most >= recipe.count:
-            return guided()
-        groups = math.ceil(recipe.count / most)
-        return _in_groups([guided() for _ in range(groups)] if speed else [guided()] * groups, most)
+        denoiser, speed = self.denoiser, speed_of(recipe.speed)
+        if speed is not None:
+            steps = CachedSteps(denoiser.network, speed, math.ceil(recipe.count / most))
+            denoiser = replace(denoiser, step=steps)
+        if denoiser.sight == "picture":
+            picture_scale = recipe.edit.picture_guidance if recipe.edit else PICTURE_GUIDANCE
+            guided = guide_by_picture(denoiser, wanted, unwanted, _guidance(recipe), picture_scale, levels)
+        else:
+            guided = guide(denoiser, wanted, unwanted, _guidance(recipe), levels)
+        return _in_groups(guided, most) if most < recipe.count else guided
 
     def _shape(self, recipe: Recipe) -> tuple[int, int, int]:
         """Channels, height and width of a latent of the recipe's size, padded to what the denoiser takes."""
@@ -220,11 +217,11 @@ class Diffusion:
         return space.channels, height, width
 
 
-def _in_groups(guided: Sequence[Denoise], most: int) -> Denoise:
-    """A denoiser that takes at most so many pictures at once, each group through its own: it may remember steps."""
+def _in_groups(guided: Denoise, most: int) -> Denoise:
+    """A denoiser that takes at most so many pictures at once."""
 
     def denoise(x: Float[Tensor, "b c h w"], level: Level) -> Float[Tensor, "b c h w"]:
-        return torch.cat([one(part, level) for one, part in zip(guided, x.split(most), strict=True)])
+        return torch.cat([guided(part, level) for part in x.split(most)])
 
     return denoise
 
@@ -242,12 +239,26 @@ def _placed(network: Network, runtime: Runtime, *, own: bool) -> Network:
 
 def _placed_denoiser(denoiser: Denoiser, runtime: Runtime, *, own: bool) -> Denoiser:
     """The denoiser where it runs; if by OpenVINO, its network still embeds the times and reads the text."""
-    step = None
-    if runtime.backend == OPENVINO:
-        exact = replace(runtime, device=torch.device("cpu"), dtype=torch.float32)
-        graph = UNetGraph(_placed(denoiser.network, exact, own=False))
-        step = through(runtime.runner().ready(Job(network=graph, example=graph.example())))
-    return replace(denoiser, network=_placed(denoiser.network, runtime, own=own), step=step)
+    network = _placed(denoiser.network, runtime, own=own)
+    step = through(_Graph(network, runtime)) if runtime.backend == OPENVINO else None
+    return replace(denoiser, network=network, step=step)
+
+
+class _Graph:
+    """A U-Net's graph, made ready at the first step: a model that only encodes and decodes needs none."""
+
+    def __init__(self, network: UNet, runtime: Runtime) -> None:
+        self._network, self._runtime = network, runtime
+
+    def __call__(self, *tensors: Tensor) -> Tensor:
+        return self._run(*tensors)
+
+    @cached_property
+    def _run(self) -> Run:
+        exact = replace(self._runtime, device=torch.device("cpu"), dtype=torch.float32)
+        is_exact = (exact.device, exact.dtype) == (self._runtime.device, self._runtime.dtype)
+        graph = UNetGraph(_placed(self._network, exact, own=is_exact))
+        return self._runtime.runner().ready(Job(network=graph, example=graph.example()))
 
 
 def _by(size: Sequence[int]) -> str:

@@ -46,7 +46,12 @@ def load(
 
 
 def load_codec(
-    vae: str | Path, *, device: str = "auto", precision: str = "auto", max_memory: int | None = None
+    vae: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    backend: str = "auto",
+    max_memory: int | None = None,
 ) -> AutoencoderCodec:
     """An autoencoder alone, to encode and decode with. Raises RequestError for what holds none."""
-    return open_codec(vae, choose_runtime(device, precision, max_memory=max_memory), memory=PrecisionMemory())
+    return open_codec(vae, choose_runtime(device, precision, backend, max_memory=max_memory), memory=PrecisionMemory())

@@ -378,12 +378,7 @@ class Model:
     ) -> Recipe:
         """The recipe of the first picture; whatever is None is the model's default."""
         defaults = self.defaults
-        if not isinstance(guidance, Guidance):
-            guidance = Guidance(
-                scale=defaults.guidance if guidance is None else guidance,
-                rescale=defaults.guidance_rescale,
-                interval=defaults.guidance_interval,
-            )
+        guided = defaults.guided(guidance)
         sampler, own_schedule = split_name(sampler or defaults.sampler)
         if schedule and schedule.strip().lower() == AUTOMATIC:
             schedule = None
@@ -393,9 +388,9 @@ class Model:
             steps=defaults.steps if steps is None else steps,
             sampler=sampler,
             schedule=schedule_name(schedule or own_schedule or defaults.schedule),
-            guidance=float(guidance.scale),
-            guidance_rescale=guidance.rescale,
-            guidance_interval=guidance.interval,
+            guidance=float(guided.scale),
+            guidance_rescale=guided.rescale,
+            guidance_interval=guided.interval,
             **chosen,
             **self._identity(),
         )

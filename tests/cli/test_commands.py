@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
 
@@ -14,6 +15,7 @@ from fictile import __version__
 from fictile.fidelity import psnr
 from fictile.latent import Latent
 from fictile.picture import load_picture, save_picture
+from fictile.recipe import Recipe
 
 
 def test_generate_numbers_the_pictures_and_their_seeds(run: Run, here: Path, tiny: Path) -> None:
@@ -95,6 +97,53 @@ def test_encode_and_decode_keep_the_size(run: Run, tiny: Path, here: Path) -> No
     decoded = json.loads(run("decode", encoded["path"], "-m", tiny, "-o", "back.png", "--json").stdout)
     assert decoded == {"path": "back.png", "space": latent.space.id, "width": 37, "height": 21}
     assert load_picture("back.png").pixels.shape == (3, 21, 37)
+
+
+def test_guidance_in_an_interval_is_recorded_and_replayed(run: Run, tiny: Path, photo: Path) -> None:
+    always = run("generate", "a fox", "-m", tiny, "--seed", 1, "--json", "-o", "always.png")
+    within = ("--guidance-interval", "0.15-0.85", "--seed", 1, "-m", tiny)
+    limited = run("generate", "a fox", *within, "--json", "-o", "limited.png")
+    recipes = [json.loads(made.stdout)["pictures"][0]["recipe"] for made in (always, limited)]
+    assert [recipe["guidance_interval"] for recipe in recipes] == [[0, 1], [0.15, 0.85]]
+    assert recipes[1] == recipes[0] | {"guidance_interval": [0.15, 0.85]}
+    assert not load_picture("limited.png").pixels.equal(load_picture("always.png").pixels)
+    assert run("replay", "limited.png", "-m", tiny, "-o", "again.png").code == 0
+    assert Path("again.png").read_bytes() == Path("limited.png").read_bytes()
+    assert run("edit", photo, "a fox", *within, "--guidance", 2, "-o", "edited.png").code == 0
+    recipe = Recipe.read("edited.png")
+    assert (recipe.guidance, recipe.guidance_interval) == (2, (0.15, 0.85))
+
+
+def test_encode_and_decode_by_openvino(
+    run: Run, tiny: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'fictile[openvino]'")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for backend in ("eager", "openvino"):
+        options = ("--precision", "float32", "--device", "cpu", "--backend", backend)
+        assert run("encode", photo, "-m", tiny, *options, "-o", f"{backend}.latent.safetensors").code == 0
+        assert run("decode", f"{backend}.latent.safetensors", "--vae", tiny, *options, "-o", f"{backend}.png").code == 0
+    pixels, other = (load_picture(f"{backend}.png").pixels for backend in ("eager", "openvino"))
+    torch.testing.assert_close(other, pixels, rtol=0, atol=1.01 / 127.5)  # one step of a byte
+    assert len(list((tmp_path / "cache").rglob("graph.xml"))) == 2  # both ways of the autoencoder; no denoiser ran
+
+
+def test_a_run_by_a_back_end_that_is_gone_is_decoded_and_replayed_by_another(
+    run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("generate", "a fox", "-m", tiny, "--seed", 1, "--keep-latent", "-o", "fox.png").code == 0
+    latent = Latent.load("fox.latent.safetensors")
+    recipe = replace(Recipe.read("fox.latent.safetensors"), backend="openvino")
+    latent.save("gone.latent.safetensors", {"recipe": recipe.to_json()})
+    monkeypatch.setattr("fictile.engine.backend.find_spec", lambda name: None)  # pyright: ignore[reportUnknownLambdaType]
+    assert "OpenVINO is not installed" in run("decode", "gone.latent.safetensors", "-m", tiny).sentence
+    made = run("decode", "gone.latent.safetensors", "-m", tiny, "--backend", "eager", "-o", "back.png")
+    assert made.code == 0, made.stderr
+    assert load_picture("back.png").pixels.equal(load_picture("fox.png").pixels)
+    assert "OpenVINO is not installed" in run("replay", "gone.latent.safetensors", "-m", tiny).sentence
+    again = run("replay", "gone.latent.safetensors", "-m", tiny, "--backend", "eager", "-o", "again.png")
+    assert "backend is eager, was openvino" in again.stderr
+    assert load_picture("again.png").pixels.equal(load_picture("fox.png").pixels)
 
 
 def test_roundtrip_says_what_changes_and_writes_what_it_was_told_to(run: Run, tiny: Path, photo: Path) -> None:

@@ -15,7 +15,16 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_page_names_machine_choice_and_hindrances(run: Run, tiny: Path) -> None:
     found = run("doctor", "--model", tiny, "--device", "cpu", "--precision", "float32")
     assert found.code == 0
-    for word in ("processor", "memory", "precision", "threads", "TFLOP/s in float32", "a picture", "Optional parts"):
+    for word in (
+        "processor",
+        "memory",
+        "precision",
+        "threads",
+        "TFLOP/s in float32",
+        "a picture",
+        "Optional parts",
+        "--speed fast",
+    ):
         assert word in found.stdout
     assert "bf16 in hardware" in found.stderr or "stands in the way" in found.stderr or "Try" in found.stderr
 

@@ -36,6 +36,14 @@ def test_a_plan_for_programs(run: Run, tiny: Path) -> None:
     assert chosen["seconds"] == pytest.approx(sum(phase["seconds"] for phase in chosen["phases"]), abs=1e-3)
 
 
+def test_guidance_in_an_interval_takes_less_time(run: Run, tiny: Path) -> None:
+    always, never = (
+        json.loads(run("plan", "a fox", "-m", tiny, "--json", *more).stdout)["chosen"]["seconds"]
+        for more in ((), ("--guidance-interval", "0-0"))
+    )
+    assert never < always
+
+
 @pytest.mark.parametrize("command", ["plan", "generate"])
 def test_what_cannot_fit_is_refused_before_anything(command: str, run: Run, tiny: Path, here: Path) -> None:
     outcome = run(command, "a fox", "-m", tiny, "--max-memory", "1MiB")

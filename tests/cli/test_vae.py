@@ -36,6 +36,8 @@ def test_generate_says_which_vae_it_used_and_refuses_a_foreign_one(run: Run, tin
     assert json.loads(forced.stdout)["pictures"][0]["recipe"]["vae_forced"] is True
     assert run("replay", "forced.png", "-m", tiny, "--vae", other, "-o", "again.png").code == 0
     assert Path("again.png").read_bytes() == Path("forced.png").read_bytes()
+    beside = run("doctor", "--recipe", "forced.png", "-m", tiny, "--vae", other, "--json")
+    assert json.loads(beside.stdout)["largest"] <= 1
 
 
 def test_an_autoencoder_alone_encodes_decodes_and_is_measured(run: Run, photo: Path, other: Path) -> None:

@@ -68,6 +68,20 @@ def test_one_of_so_many_evaluations_is_whole_and_so_is_the_first_of_another_size
         assert runs == expected
 
 
+def test_groups_take_turns_and_remember_apart(tiny: UNet) -> None:
+    shifts, text = tiny.shifts(torch.tensor([500.0])), tiny.read(torch.randn(1, 5, 6))
+    groups = [torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8), torch.randn(1, 4, 8, 8)]
+    together = CachedSteps(tiny, Speed(every=2, layers=1), len(groups))
+    alone = [CachedSteps(tiny, Speed(every=2, layers=1)) for _ in groups]
+    runs = middles(tiny)
+    for expected in ([2, 2, 1], [], [2, 2, 1]):
+        runs.clear()
+        made = [together(x, shifts, text) for x in groups]
+        assert runs == expected
+        for step, x, one in zip(alone, groups, made, strict=True):
+            assert one.equal(step(x, shifts, text))
+
+
 def test_an_unknown_speed_is_refused_by_name() -> None:
     with pytest.raises(RequestError, match="no speed 'ludicrous': choose exact, fast, faster"):
         speed_of("ludicrous")

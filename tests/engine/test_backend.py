@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -51,3 +53,5 @@ def test_says_how_to_get_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError, match=r"pip install 'fictile\[openvino\]'"):
         choose_backend("openvino", CPU, "float32")
     assert choose_backend("auto", CPU, "float32") in BACKENDS
+    with pytest.raises(RequestError, match="not installed"):
+        replace(choose_runtime("cpu"), backend="openvino").runner()

@@ -1,12 +1,14 @@
 """What stands in the way of speed, on machines that are and that are not this one."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from fictile.engine import Machine, Runtime, examine, this_machine
-from fictile.engine.doctor import findings
+from fictile.engine.doctor import faster, findings
 
 GOOD = Machine(
     cpu="a processor",
@@ -19,6 +21,7 @@ GOOD = Machine(
     system="Linux",
 )
 CPU = Runtime(device=torch.device("cpu"), dtype=torch.bfloat16, decode_dtype=torch.float32, threads=4)
+FLOAT32 = replace(CPU, dtype=torch.float32)
 SPEEDS = {"float32": 0.2, "bf16": 1.1}
 
 
@@ -32,8 +35,9 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
         (CPU, replace(GOOD, accelerators=("RTX",)), SPEEDS, "The CPU is used, although there is RTX"),
         (replace(CPU, dtype=torch.float32), GOOD, SPEEDS, "bf16 multiplies 5.5 times as fast here as float32"),
         (CPU, replace(GOOD, load=3.5), SPEEDS, "3.5 processes wanted to run in the last minute, on 4 cores"),
-        (replace(CPU, threads=1), GOOD, SPEEDS, "1 threads are used on 4 cores"),
-        (CPU, replace(GOOD, instructions=("avx2",)), SPEEDS, "does not multiply bf16 in hardware"),
+        (replace(CPU, threads=1), GOOD, SPEEDS, "1 thread is used on 4 cores"),
+        (replace(CPU, threads=2), GOOD, SPEEDS, "2 threads are used on 4 cores"),
+        (FLOAT32, replace(GOOD, instructions=("avx2",)), {"float32": 0.2}, "does not multiply bf16 in hardware"),
         (CPU, replace(GOOD, free=2 << 30), SPEEDS, "Only 2.0 GiB of 32.0 GiB of memory are free"),
     ],
 )
@@ -48,6 +52,34 @@ def test_what_hinders_a_cpu_is_no_matter_on_a_gpu() -> None:
     assert findings(gpu, replace(GOOD, load=9.0, instructions=(), accelerators=("RTX",)), {"bf16": 100.0}) == ()
 
 
+@pytest.mark.parametrize(("threads", "load", "wanted"), [(4, 3.5, 1), (4, 2.4, 2), (2, 2.4, None), (1, 9.0, None)])
+def test_on_a_busy_machine_no_more_threads_than_cores_are_left(threads: int, load: float, wanted: int | None) -> None:
+    (found,) = findings(replace(CPU, threads=threads), replace(GOOD, load=load), SPEEDS)
+    assert "close them" in found.advice
+    assert ("OMP_NUM_THREADS" in found.advice) == (wanted is not None)
+    assert wanted is None or f"OMP_NUM_THREADS={wanted}:" in found.advice
+
+
+@pytest.mark.parametrize(("installed", "how"), [(True, "doctor --backend openvino"), (False, "pip install")])
+def test_says_what_openvino_would_give_here(installed: bool, how: str) -> None:
+    assert how in faster(FLOAT32, openvino=installed)["--backend openvino"]
+    for there in (replace(CPU, device=torch.device("cuda")), replace(CPU, dtype=torch.float16)):
+        assert "--backend openvino" not in faster(there, openvino=installed)
+
+
+def test_offers_nothing_that_would_be_refused() -> None:
+    for backend in ("openvino", "reference"):
+        assert list(faster(replace(FLOAT32, backend=backend), openvino=True)) == ["--guidance-interval 0.15-0.85"]
+
+
+def test_the_figures_are_those_of_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "speed.md").read_text(encoding="utf-8")
+    for gain in faster(FLOAT32, openvino=True).values():
+        figures = re.findall(r"\d+\.\d+(?: dB)?|\d+ to \d+ %", gain)
+        assert figures
+        assert all(figure in page for figure in figures), gain
+
+
 def test_this_machine_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fictile.engine.doctor.matrix_speed", lambda device, dtype: 1.0)  # pyright: ignore[reportUnknownLambdaType]
     found = examine(replace(CPU, dtype=torch.float32))
@@ -56,6 +88,9 @@ def test_this_machine_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < here.free <= here.memory
     assert found.speeds == {"float32": 1.0, "bf16": 1.0}
     assert set(found.extras) == {"gguf", "hub", "openvino", "train"}
+    assert found.why == (
+        "it was asked for" if {"amx", "avx512_bf16"} & set(here.instructions) else "the CPU has no faster one"
+    )
 
 
 def test_a_matrix_product_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """OpenVINO as a back end: the same numbers at any size, and graphs that are kept on the disk."""
 
+import importlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 from torch import nn
 
 from fictile.engine import Job
+from fictile.errors import FictileError
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'fictile[openvino]'")
 
@@ -73,3 +76,44 @@ def test_graphs_that_were_used_longest_ago_make_room(tmp_path: Path) -> None:
     assert {folder.name for folder in tmp_path.iterdir()} == {"newest", "used"}
     backend.make_room(tmp_path, 1, tmp_path / "newest")
     assert [folder.name for folder in tmp_path.iterdir()] == ["newest"]
+
+
+def test_another_code_of_the_same_structure_is_another_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "from torch import nn\nclass Scaled(nn.Module):\n    def forward(self, x):\n        return x * {}\n"
+    keys: list[str] = []
+    for factor in (2, 10):
+        (tmp_path / "scaled_network.py").write_text(code.format(factor))
+        network = importlib.import_module("scaled_network").Scaled()
+        keys.append(backend.key(Job(network=network, example=[(torch.zeros(1, 3), (0,))])))
+    assert keys[0] != keys[1]
+
+
+def test_threads_may_share_a_graph(tmp_path: Path) -> None:
+    job, inputs = a_job(), [torch.randn(2, 3, 64, 64) for _ in range(8)]
+    run = ready(job, tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        for x, answer in zip(inputs, pool.map(run, inputs), strict=True):
+            torch.testing.assert_close(answer, job.network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_graph_in_a_folder_of_others_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, x = a_job(), torch.randn(1, 3, 8, 8)
+    first = ready(job, tmp_path)(x)
+
+    def refused(_: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refused)
+    assert ready(job, tmp_path)(x).equal(first)
+
+
+class Unknown(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.svd(x)[1]
+
+
+def test_what_openvino_does_not_know_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FictileError, match=r"OpenVINO cannot run this network \([^\n]+\); choose the eager back end"):
+        ready(Job(network=Unknown(), example=[(torch.zeros(4, 4), (0,))]), tmp_path)
+    assert list(tmp_path.iterdir()) == []

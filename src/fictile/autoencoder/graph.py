@@ -8,16 +8,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fictile.autoencoder.kl import KL
+from fictile.autoencoder.spec import KLSpec
 
 Ready = Callable[[nn.Module, Tensor], Callable[[Tensor], Tensor]]
 """Makes a network ready, given an example of maps ("b c h w") whose batch, height and width may be others."""
 
 
 class Graphs:
-    """A KL network run by a compiler of graphs, each way made ready when it is first needed."""
+    """A KL network run by a compiler of graphs, each way made ready when it is first needed.
 
-    def __init__(self, network: KL, ready: Ready) -> None:
-        self._network, self._ready = network, ready
+    `network` makes it, in float32 on the CPU, as often as it is asked: nobody holds it afterwards.
+    """
+
+    def __init__(self, spec: KLSpec, network: Callable[[], KL], ready: Ready) -> None:
+        self._spec, self._network, self._ready = spec, network, ready
 
     def encode(self, pixels: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b z hz wz"], Float[Tensor, "b z hz wz"]]:
         """As `KL.encode`."""
@@ -30,12 +34,12 @@ class Graphs:
 
     @cached_property
     def _encoder(self) -> Callable[[Tensor], Tensor]:
-        side = 2 * self._network.spec.factor
-        return self._ready(_Encode(self._network), torch.zeros(1, 3, side, side))
+        side = 2 * self._spec.factor
+        return self._ready(_Encode(self._network()), torch.zeros(1, 3, side, side))
 
     @cached_property
     def _decoder(self) -> Callable[[Tensor], Tensor]:
-        return self._ready(_Decode(self._network), torch.zeros(1, self._network.spec.channels, 2, 2))
+        return self._ready(_Decode(self._network()), torch.zeros(1, self._spec.channels, 2, 2))
 
 
 class _Encode(nn.Module):

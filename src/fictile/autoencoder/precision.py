@@ -61,9 +61,11 @@ class PrecisionLadder:
     def _graphed(self, autoencoder: AnyAutoencoder, dtype: torch.dtype) -> AnyAutoencoder:
         """The autoencoder, with graphs of the exact network where there is a compiler of them; none has float16."""
         if self._ready and dtype != torch.float16 and isinstance(self._exact.network, KL):
-            exact = self._exact.placed(torch.device("cpu"), torch.float32).network
-            autoencoder.graphs = Graphs(cast(KL, exact), self._ready(dtype))
+            autoencoder.graphs = Graphs(self._exact.network.spec, self._exact_kl, self._ready(dtype))
         return autoencoder
+
+    def _exact_kl(self) -> KL:
+        return cast(KL, self._exact.placed(torch.device("cpu"), torch.float32).network)
 
     def encode(
         self, pixels: Float[Tensor, "b 3 h w"], dtype: torch.dtype, *, within: int | None = None

@@ -29,7 +29,7 @@ from fictile.checkpoint.native import (
     save_text,
     save_unet,
 )
-from fictile.denoiser import Denoiser
+from fictile.denoiser import Denoiser, Guidance
 from fictile.errors import RequestError, SpaceMismatch
 from fictile.files import made_folder, written_whole
 from fictile.latent import LatentSpace
@@ -55,6 +55,19 @@ class Defaults:
     guidance_interval: tuple[float, float] = (0.0, 1.0)  # see `Guidance`
     sampler: str = "dpmpp_2m"
     schedule: str = "karras"  # of the steps
+
+    def guided(self, guidance: float | Guidance | None = None, interval: tuple[float, float] | None = None) -> Guidance:
+        """The model's own guidance, in another strength or interval if they are given; a `Guidance` as it is.
+
+        Raises RequestError as `Guidance` does.
+        """
+        if isinstance(guidance, Guidance):
+            return guidance
+        return Guidance(
+            scale=self.guidance if guidance is None else guidance,
+            rescale=self.guidance_rescale,
+            interval=interval or self.guidance_interval,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

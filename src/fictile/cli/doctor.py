@@ -31,6 +31,7 @@ def doctor(
         ),
     ] = None,
     model: options.Model = None,
+    vae: options.Vae = None,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -43,17 +44,17 @@ def doctor(
     one that the reference mode (float32, one thread, one by one) makes of it.
     """
     if recipe:
-        _compare(recipe, start, model, json)
+        _compare(recipe, start, model, vae, json)
     else:
-        _examine(model, device, precision, backend, json)
+        _examine(model, vae, (device, precision, backend), json)
 
 
-def _compare(picture: Path, start: Path | None, model: Path | None, json: bool) -> None:
+def _compare(picture: Path, start: Path | None, model: Path | None, vae: Path | None, json: bool) -> None:
     with Work.shown() as work:
         work.stage("Making the picture again")
         from fictile.fidelity.reference import distance_to_reference
 
-        found = distance_to_reference(picture, model=model, init=start)
+        found = distance_to_reference(picture, model=model, vae=vae, init=start)
     recipe, equal = found.recipe, math.isinf(found.psnr)
     figures = {"largest": found.largest, "psnr": None if equal else found.psnr}
     if json:
@@ -67,17 +68,17 @@ def _compare(picture: Path, start: Path | None, model: Path | None, json: bool) 
     write_table(rows, title="Beside the reference mode")
 
 
-def _examine(model: Path | None, device: str, precision: str, backend: str, json: bool) -> None:
+def _examine(model: Path | None, vae: Path | None, where: tuple[str, str, str], json: bool) -> None:
     with Work.shown() as work:
         work.stage("Measuring")
         from fictile.engine import choose_runtime, examine
         from fictile.fidelity.reference import seconds_for_a_picture
         from fictile.loading import load
 
-        runtime = choose_runtime(device, precision, backend)
+        runtime = choose_runtime(*where)
         diagnosis = examine(runtime)
         work.stage("Drawing")
-        seconds = seconds_for_a_picture(load(model, runtime=runtime))
+        seconds = seconds_for_a_picture(load(model, vae=vae, runtime=runtime))
     if json:
         write_json({**asdict(diagnosis), "seconds_for_a_picture": seconds})
         return
@@ -85,6 +86,7 @@ def _examine(model: Path | None, device: str, precision: str, backend: str, json
     write_table(_choice(diagnosis, seconds), title="\nWhat Fictile does here")
     extras = {name: "installed" if there else _install(name) for name, there in diagnosis.extras.items()}
     write_table(extras, title="\nOptional parts")
+    write_table(diagnosis.faster, title="\nWhat may be asked for, and what it gave with the packaged model on a CPU")
     for finding in diagnosis.findings:
         say(f"\n{finding.seen}", style="yellow")
         say(f"  {finding.advice}")
@@ -99,13 +101,13 @@ def _machine(found: "Diagnosis") -> dict[str, object]:
         "instructions": ", ".join(machine.instructions) or "none that help",
         "memory": f"{machine.memory / 2**30:.1f} GiB, {machine.free / 2**30:.1f} GiB free",
         "accelerator": ", ".join(machine.accelerators) or "none",
-        "busy": f"{machine.load} processes in the last minute",
+        "busy": f"{machine.load:.1f} processes wanted to run in the last minute",
         "system": machine.system,
     }
 
 
 def _choice(found: "Diagnosis", seconds: float) -> dict[str, object]:
-    speeds = (f"{speed:.2f} TFLOP/s in {name}" for name, speed in found.speeds.items())
+    speeds = (f"{speed:.3g} TFLOP/s in {name}" for name, speed in found.speeds.items())
     return {
         "device": found.device,
         "precision": f"{found.precision}: {found.why}",

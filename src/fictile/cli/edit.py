@@ -102,6 +102,7 @@ def edit(
     seed: options.Seed = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
+    guidance_interval: options.GuidanceInterval = None,
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
     speed: options.Speed = "exact",
@@ -126,6 +127,7 @@ def edit(
     began = time.perf_counter()
     paths = destinations(output, f"{picture.stem}-edit", ".png", count, beside=SUFFIX if keep_latent else None)
     edges = options.four_numbers(outpaint, "left, top, right and bottom", "0,0,128,0") if outpaint else (0, 0, 0, 0)
+    interval = options.interval_of(guidance_interval)
     sides = options.four_numbers(box, "a box", "40,30,128x96") if box else None
     with kept_until_saved(paths, model, vae=vae, start=picture) as sampled, Work.shown() as work:
         work.stage("Starting")
@@ -158,7 +160,7 @@ def edit(
             negative=negative,
             seed=seed,
             steps=steps,
-            guidance=guidance,
+            guidance=maker.defaults.guided(guidance, interval),
             sampler=sampler,
             schedule=schedule,
             count=count,

@@ -35,6 +35,7 @@ def generate(
     seed: options.Seed = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
+    guidance_interval: options.GuidanceInterval = None,
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
     speed: options.Speed = "exact",
@@ -80,6 +81,7 @@ def generate(
     """
     began = time.perf_counter()
     paths = destinations(output, slug(prompt), ".png", count, beside=SUFFIX if keep_latent else None)
+    interval = options.interval_of(guidance_interval)
     sides = options.height_and_width(size) if size is not None else None
     with kept_until_saved(paths, model, vae=vae) as sampled, Work.shown() as work:
         work.stage("Starting")
@@ -95,6 +97,7 @@ def generate(
         work.stage("Planning")
         runtime = choose_runtime(device, precision, backend, max_memory=options.bytes_of(max_memory))
         parts = opened_outline(model, vae)
+        guided = parts.defaults.guided(guidance, interval)
         request = request_for(
             parts,
             prompt,
@@ -102,7 +105,7 @@ def generate(
             size=sides or (init_size(init) if init else None),
             count=count,
             steps=steps,
-            guidance=guidance,
+            guidance=guided,
             sampler=sampler,
             schedule=schedule,
             from_picture=init is not None,
@@ -131,7 +134,7 @@ def generate(
             negative=negative,
             seed=seed,
             steps=steps,
-            guidance=guidance,
+            guidance=guided,
             sampler=sampler,
             schedule=schedule,
             size=sides,

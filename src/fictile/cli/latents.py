@@ -20,6 +20,7 @@ def encode(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     tiling: options.Tiling = "auto",
     max_memory: options.MaxMemory = None,
     output: options.Output = None,
@@ -42,7 +43,9 @@ def encode(
         check_folder(path)
         pixels = load_picture(picture)
         work.stage("Loading the model")
-        codec = options.codec(model, vae, force=force, device=device, precision=precision, max_memory=max_memory)
+        codec = options.codec(
+            model, vae, force=force, device=device, precision=precision, backend=backend, max_memory=max_memory
+        )
         work.stage("Encoding")
         latent = codec.encode(pixels, tiling=tiling)
     write_latent(latent, path)
@@ -69,6 +72,7 @@ def decode(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     tiling: options.Tiling = "auto",
     max_memory: options.MaxMemory = None,
     output: options.Output = None,
@@ -101,6 +105,7 @@ def decode(
         work.stage("Loading the model")
         # With no model to say who made it, there is no recipe; a run that names none had the packaged one.
         alone = vae is not None and not (model or found.model or found.pictures)
+        as_before = device == precision == backend == "auto" and max_memory is None
         if found.recipe and not alone:
             maker = load(
                 model or found.model,
@@ -108,8 +113,9 @@ def decode(
                 force=force or found.recipe.vae_forced,
                 device=device,
                 precision=precision,
+                backend=backend,
                 max_memory=options.bytes_of(max_memory),
-                runtime=found.recipe.runtime if device == precision == "auto" and max_memory is None else None,
+                runtime=found.recipe.runtime if as_before else None,
             )
             if vae is None and (found.vae or model is None):
                 found.check_vae(maker.hashes and maker.hashes.vae, maker.vae_origin)
@@ -118,7 +124,15 @@ def decode(
             for picture, place in zip(made, paths, strict=True):
                 picture.save(place, strip=strip)
         else:
-            codec = options.codec(model, vae, force=force, device=device, precision=precision, max_memory=max_memory)
+            codec = options.codec(
+                model,
+                vae,
+                force=force,
+                device=device,
+                precision=precision,
+                backend=backend,
+                max_memory=max_memory,
+            )
             work.stage("Decoding")
             for one, place in zip(found.latent, paths, strict=True):
                 codec.decode(one, tiling=tiling).save(place)

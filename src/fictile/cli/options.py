@@ -58,6 +58,15 @@ Guidance = Annotated[
         metavar="X", help="How closely to follow the prompt, from 1 on.", rich_help_panel=SAMPLING, show_default=False
     ),
 ]
+GuidanceInterval = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW-HIGH",
+        help="Guide only at these noise levels, 0 clean to 1 noise, such as 0.15-0.85; other steps are half the work.",
+        rich_help_panel=SAMPLING,
+        show_default=False,
+    ),
+]
 Sampler = Annotated[
     str | None,
     typer.Option(
@@ -222,6 +231,20 @@ def bytes_of(text: str | None) -> int | None:
     return int(float(found[1]) * step ** " kmgt".index(found[2] or " "))
 
 
+def interval_of(text: str | None) -> tuple[float, float] | None:
+    """What "LOW-HIGH" says; None of nothing.
+
+    Raises:
+        RequestError: The text is no two numbers.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d*\.?\d+)\s*-\s*(\d*\.?\d+)\s*", text, re.ASCII)
+    if found is None:
+        raise RequestError(f"{text!r} is no interval; write LOW-HIGH, two numbers from 0 to 1, such as 0.15-0.85.")
+    return float(found[1]), float(found[2])
+
+
 def height_and_width(text: str) -> tuple[int, int]:
     """What "WIDTHxHEIGHT" says, or one number for a square.
 
@@ -253,15 +276,17 @@ def codec(
     force: bool,
     device: str,
     precision: str,
-    max_memory: str | None = None,
+    backend: str,
+    max_memory: str | None,
 ) -> "AutoencoderCodec":
     """What encodes and decodes: an autoencoder alone where nothing but it is named, else that of the model."""
     from fictile.loading import load, load_codec
 
     limit = bytes_of(max_memory)
     if vae is not None and model is None:
-        return load_codec(vae, device=device, precision=precision, max_memory=limit)
-    return load(model, vae=vae, force=force, device=device, precision=precision, max_memory=limit).codec
+        return load_codec(vae, device=device, precision=precision, backend=backend, max_memory=limit)
+    maker = load(model, vae=vae, force=force, device=device, precision=precision, backend=backend, max_memory=limit)
+    return maker.codec
 
 
 def four_numbers(text: str, form: str, example: str) -> tuple[int, int, int, int]:

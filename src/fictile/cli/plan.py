@@ -21,6 +21,7 @@ def plan(
     count: options.Count = 1,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
+    guidance_interval: options.GuidanceInterval = None,
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
     start: Annotated[
@@ -45,6 +46,7 @@ def plan(
     for a few seconds how fast this machine computes.
     """
     limit = options.bytes_of(max_memory)
+    interval = options.interval_of(guidance_interval)
     sides = options.height_and_width(size) if size is not None else None
     with Work.shown() as work:
         work.stage("Counting")
@@ -62,7 +64,7 @@ def plan(
             size=sides or (init_size(given) if given else None),
             count=count,
             steps=steps,
-            guidance=guidance,
+            guidance=parts.defaults.guided(guidance, interval),
             sampler=sampler,
             schedule=schedule,
             from_picture=given is not None,

@@ -1,6 +1,7 @@
 """`fictile replay`: a picture's recipe, run again."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,13 +30,15 @@ def replay(
     ] = None,
     model: options.Model = None,
     vae: options.Vae = None,
+    backend: options.Backend = "auto",
     output: options.Output = None,
     json: options.Json = False,
 ) -> None:
     """Make a picture again from the recipe inside it.
 
     The same bytes come out on the same machine with the same versions; what
-    is different now is said. The model must be the one that made the picture.
+    is different now is said. The model must be the one that made the picture;
+    [cyan]--backend[/cyan] takes the place of the one that ran it then.
     """
     began = time.perf_counter()
     path = destinations(output, f"{picture.name.removesuffix(SUFFIX).removesuffix(picture.suffix)}-replay", ".png")[0]
@@ -53,7 +56,8 @@ def replay(
         check_writable(path)
         recipe = Recipe.read(picture)
         work.stage("Loading the model")
-        maker = load(model, vae=vae, force=recipe.vae_forced, runtime=recipe.runtime)
+        runtime = (recipe if backend == "auto" else replace(recipe, backend=backend)).runtime
+        maker = load(model, vae=vae, force=recipe.vae_forced, runtime=runtime)
         denoising = work.denoising(recipe.steps, recipe.strength)
         again = maker.replay(recipe, init=init, callback=denoising, sampled=sampled)
         save_all([again], [path])

@@ -96,6 +96,8 @@ class Work:
 
         def evaluated(index: int, *_: object) -> None:
             made, done = max(1, round(steps * strength)), index + 1
+            if index == 0:  # of the first picture, or of the next where they are sampled one by one
+                self.stage("Denoising")
             if done < made:
                 self._progress.update(self._progress.task_ids[-1], completed=done, total=made, count=f"{done}/{made}")
             else:

@@ -1,5 +1,6 @@
 """Deep features change little from step to step: remember them, and run the shallow part of the network alone."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,22 +42,23 @@ class CachedSteps:
 
     In between, only what `speed.layers` blocks at the end need is computed, upon the deep features of the last whole
     evaluation. An evaluation of another size than the one before is whole, such as where guidance begins or ends.
+
+    Latents that come in several `groups` come group after group at each step, and each has features of its own.
     """
 
-    def __init__(self, network: UNet, speed: Speed) -> None:
+    def __init__(self, network: UNet, speed: Speed, groups: int = 1) -> None:
         self._network, self._every = network, speed.every
         self._layers = min(speed.layers, network.spec.layers + 1)
-        self._left = 0
-        self._features: Tensor | None = None
+        # Of each group, the next one first: for how many evaluations its features still hold, and these.
+        self._kept: deque[tuple[int, Tensor | None]] = deque([(0, None)] * groups)
 
     def __call__(self, x: Float[Tensor, "b i h w"], shifts: Shifts, text: Reading) -> Float[Tensor, "b o h w"]:
         shifts, text = spread_rows(shifts, text, len(x))
-        network, features = self._network, self._features
-        if self._left == 0 or features is None or len(features) != len(x):
+        network, (left, features) = self._network, self._kept.popleft()
+        if left == 0 or features is None or len(features) != len(x):
             skips = network.descend(x, shifts, text)
-            features = self._features = network.deep(skips, shifts, text, self._layers)
-            self._left = self._every
+            left, features = self._every, network.deep(skips, shifts, text, self._layers)
         else:
             skips = network.descend(x, shifts, text, self._layers)
-        self._left -= 1
+        self._kept.append((left - 1, features))
         return network.ascend(features, skips, shifts, text)

@@ -7,15 +7,18 @@ user has opted out; nothing that Fictile does reaches the network unasked.
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from inspect import getsource
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fictile.engine.backend import Job, Run
 from fictile.errors import FictileError
@@ -23,7 +26,7 @@ from fictile.files import cache_folder
 
 GRAPH = "graph.xml"  # and its weights beside it, in graph.bin
 KEPT = 16 << 30  # bytes of all graphs; beyond, those go that were used longest ago
-PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}  # its names of the precisions
 
 
 class OpenVINO:
@@ -35,7 +38,7 @@ class OpenVINO:
 
     def __init__(self, device: torch.device, dtype: torch.dtype, threads: int, *, folder: Path | None = None) -> None:
         self._device = "GPU" if device.type == "xpu" else "CPU"
-        self._settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype], "PERFORMANCE_HINT": "LATENCY"}
+        self._settings = {"INFERENCE_PRECISION_HINT": HINTS[dtype], "PERFORMANCE_HINT": "LATENCY"}
         if self._device == "CPU":
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._folder = folder or cache_folder() / "openvino"
@@ -48,12 +51,16 @@ class OpenVINO:
             compiled = core.compile_model(self._graph(core, job), self._device, self._settings)
         except Exception as error:  # those of its frontend have no base but this
             raise FictileError(
-                f"OpenVINO cannot run this network ({_first_line(error)}); choose the eager back end."
+                f"OpenVINO cannot run this network ({_reason(error)}); choose the eager back end."
             ) from error
+
+        alone = Lock()  # a compiled graph answers one thread at a time, and refuses others
 
         def run(*tensors: Tensor) -> Tensor:
             arrays = [tensor.detach().to("cpu", torch.float32).contiguous().numpy() for tensor in tensors]
-            return torch.from_numpy(compiled(arrays, share_inputs=True)[0]).to(tensors[0].device)
+            with alone:
+                answer = compiled(arrays, share_inputs=True)[0]
+            return torch.from_numpy(answer).to(tensors[0].device)
 
         return run
 
@@ -63,7 +70,8 @@ class OpenVINO:
         if (folder / GRAPH).exists():
             with suppress(RuntimeError):
                 graph = core.read_model(folder / GRAPH)
-                os.utime(folder)
+                with suppress(OSError):  # a folder that others own is read all the same
+                    os.utime(folder)
                 return graph
             shutil.rmtree(folder, ignore_errors=True)
         graph = convert(job)
@@ -75,13 +83,14 @@ class OpenVINO:
 
 
 def key(job: Job) -> str:
-    """A hash of all that a graph depends on: the weights, the structure, the axes, and who makes it."""
+    """A hash of all that a graph depends on: the weights, the structure, its code, the axes, and who makes it."""
     import openvino
 
     from fictile import __version__
 
     shapes = [_shape(tensor, free) for tensor, free in job.example]
     digest = hashlib.sha256(repr((openvino.get_version(), __version__, str(job.network), shapes)).encode())
+    digest.update(_code(job.network).encode())
     for name, weight in job.network.state_dict().items():
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
         digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
@@ -137,5 +146,15 @@ def _shape(tensor: Tensor, free: Sequence[int]) -> list[int]:
     return [-1 if axis in free else size for axis, size in enumerate(tensor.shape)]
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _code(network: nn.Module) -> str:
+    """What the files say in which the network's parts are written, as far as they are there to be read."""
+    texts: list[str] = []
+    for name in sorted({type(part).__module__ for part in network.modules()}):
+        with suppress(OSError, TypeError):  # a program may come without its sources
+            texts.append(getsource(sys.modules[name]))
+    return "".join(texts)
+
+
+def _reason(error: Exception) -> str:
+    """The last line of what OpenVINO says: those before tell where in its own code it was."""
+    return str(error).strip().rpartition("\n")[2] or type(error).__name__

@@ -43,8 +43,8 @@ class Runtime:
         return self.backend == REFERENCE
 
     def runner(self) -> Backend:
-        """The back end, ready for networks. Raises RequestError when it is not installed."""
-        if self.backend != OPENVINO:
+        """The back end, ready for networks. Raises RequestError when it cannot be had, or not in this precision."""
+        if choose_backend(self.backend, self.device, self.precision) != OPENVINO:
             return Eager()
         from fictile.engine.openvino import OpenVINO
 
@@ -105,7 +105,7 @@ def choose_runtime(
     if backend == REFERENCE and precision == "auto":
         precision = "float32"
     if precision == "auto":
-        dtype, decode_dtype = _fast_dtype(where), torch.float32
+        dtype, decode_dtype = fast_dtype(where), torch.float32
     elif precision in PRECISIONS:
         dtype = PRECISIONS[precision]
         decode_dtype = torch.float32 if dtype == torch.float16 else dtype
@@ -148,7 +148,8 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _fast_dtype(device: torch.device) -> torch.dtype:
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """What "auto" is on a device."""
     match device.type:
         case "cpu":
             return torch.bfloat16 if {"amx", "avx512_bf16"} & set(cpu_instructions()) else torch.float32

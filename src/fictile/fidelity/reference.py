@@ -36,16 +36,21 @@ def reference_runtime() -> Runtime:
 
 
 def distance_to_reference(
-    path: str | Path, *, model: str | Path | None = None, init: str | Path | Picture | None = None
+    path: str | Path,
+    *,
+    model: str | Path | None = None,
+    vae: str | Path | None = None,
+    init: str | Path | Picture | None = None,
 ) -> Distance:
     """Make the picture again in the reference mode, alone and with nothing left out, and compare.
 
-    `model` and `init` are those it was made with.
+    `model`, `vae` and `init` are those it was made with.
 
     Raises RequestError when the file carries no recipe, or the recipe needs another model or another init picture.
     """
     recipe = Recipe.read(path)
     alone = replace(recipe, index=0, count=1, speed=EXACT)
-    reference = load(model, runtime=reference_runtime()).replay(alone, init=init)
+    maker = load(model, vae=vae, force=recipe.vae_forced, runtime=reference_runtime())
+    reference = maker.replay(alone, init=init)
     made, wanted = load_picture(path).pixels, ((reference.pixels.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
     return Distance(recipe=recipe, largest=(made - wanted).abs().max().item() * 127.5, psnr=psnr(made, wanted))

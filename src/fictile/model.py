@@ -34,7 +34,7 @@ from fictile.made import (
 from fictile.mixing import mixed, mixed_again
 from fictile.picture import Mask, Picture, Source, load_picture, open_source
 from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
-from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
+from fictile.sampling import Callback, chosen_names
 from fictile.text import Prompt, TextConditioner
 
 DECODES = ("vae_hash", "vae_origin", "vae_forced", "decode_precision")  # the fields of a recipe that say what decodes
@@ -384,15 +384,13 @@ class Model:
                 rescale=defaults.guidance_rescale,
                 interval=defaults.guidance_interval,
             )
-        sampler, own_schedule = split_name(sampler or defaults.sampler)
-        if schedule and schedule.strip().lower() == AUTOMATIC:
-            schedule = None
+        sampler, schedule = chosen_names(sampler, schedule, usual=(defaults.sampler, defaults.schedule))
         return Recipe(
             seed=secrets.randbelow(NEW_SEEDS) if seed is None else seed,
             index=0,
             steps=defaults.steps if steps is None else steps,
             sampler=sampler,
-            schedule=schedule_name(schedule or own_schedule or defaults.schedule),
+            schedule=schedule,
             guidance=float(guidance.scale),
             guidance_rescale=guidance.rescale,
             guidance_interval=guidance.interval,

@@ -7,9 +7,9 @@ import torch
 
 from fictile.checkpoint import Parts
 from fictile.denoiser import Guidance
-from fictile.diffusion import REFINES, STRENGTH
+from fictile.diffusion import REFINES, STRENGTH, check_size
 from fictile.errors import RequestError
-from fictile.sampling import SAMPLERS, make_steps, sampler_name, schedule_name, split_name
+from fictile.sampling import SAMPLERS, chosen_names, make_steps
 from fictile.schedule import Level
 
 
@@ -51,11 +51,8 @@ class Request:
     def latent(self, parts: Parts) -> tuple[int, int, int]:
         """Channels, height and width of one latent. Raises RequestError for a size that the model cannot draw."""
         space, multiple = parts.denoiser.space, parts.denoiser.space.factor * parts.denoiser.network.spec.multiple
-        height, width = self.size
-        if not self.from_picture and (min(self.size) < multiple or height % multiple or width % multiple):
-            raise RequestError(
-                f"The size is {width}x{height}, but {parts.name} makes multiples of {multiple}; choose one of those."
-            )
+        if not self.from_picture:
+            check_size(self.size, multiple, parts.name)
         high, wide = (math.ceil(side / multiple) * multiple // space.factor for side in self.size)
         return space.channels, high, wide
 
@@ -79,15 +76,15 @@ def request_for(
     defaults = parts.defaults
     whole = parts.denoiser.sight == "picture"
     usual = REFINES if parts.denoiser.refines else 1.0 if whole else STRENGTH
-    name, own = split_name(sampler or defaults.sampler)
+    sampler, schedule = chosen_names(sampler, schedule, usual=(defaults.sampler, defaults.schedule))
     return Request(
         prompt=prompt,
         negative=negative,
         size=size or defaults.size,
         count=count,
         steps=defaults.steps if steps is None else steps,
-        sampler=sampler_name(name),
-        schedule=schedule_name(schedule or own or defaults.schedule),
+        sampler=sampler,
+        schedule=schedule,
         guidance=Guidance(
             scale=defaults.guidance if guidance is None else guidance,
             rescale=defaults.guidance_rescale,

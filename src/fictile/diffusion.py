@@ -223,6 +223,13 @@ def check_size(size: tuple[int, int], multiple: int, name: str) -> None:
         raise RequestError(f"The size is {_by(size)}, but {name} makes multiples of {multiple}; choose {nearest}.")
 
 
+def usual_strength(denoiser: Denoiser, *, masked: bool = False) -> float:
+    """How much of a picture may change where nobody says; `masked` if that is but a part of it, or beyond it."""
+    if denoiser.refines:
+        return REFINES
+    return 1.0 if masked or denoiser.sight == "picture" else STRENGTH
+
+
 def _in_groups(guided: Sequence[Denoise], most: int) -> Denoise:
     """A denoiser that takes at most so many pictures at once, each group through its own: it may remember steps."""
 

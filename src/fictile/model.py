@@ -13,7 +13,7 @@ from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
 from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec
 from fictile.denoiser import EXACT, Denoiser, Guidance
-from fictile.diffusion import REFINES, STRENGTH, Diffusion
+from fictile.diffusion import Diffusion, usual_strength
 from fictile.drawing import Drawing
 from fictile.editing import input_hash, past
 from fictile.engine import Runtime, choose_runtime, precision_name
@@ -95,9 +95,7 @@ class Model:
 
     def usual_strength(self, *, masked: bool = False) -> float:
         """How much of a picture may change where nobody says; `masked` if that is but a part of it, or beyond it."""
-        if self.denoiser.refines:
-            return REFINES
-        return 1.0 if masked or self.denoiser.sight == "picture" else STRENGTH
+        return usual_strength(self.denoiser, masked=masked)
 
     def generate(
         self,
@@ -194,6 +192,7 @@ class Model:
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
+        group: int | None = None,
         speed: str = EXACT,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
@@ -242,6 +241,7 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            group=group,
             speed=speed,
             init=None,
             edit=Edit(

@@ -8,6 +8,7 @@ import typer
 
 from fictile.cli import options
 from fictile.cli.destination import SUFFIX, destinations, slug
+from fictile.cli.fitting import fitted
 from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say
 
@@ -88,16 +89,17 @@ def generate(
         from fictile.loading import load
         from fictile.made import init_size, open_init
         from fictile.picture import check_writable
-        from fictile.planning import make_plan, opened_outline, prepare, request_for
 
         check_writable(paths[0])
         init = open_init(start) if start else None
         work.stage("Planning")
         runtime = choose_runtime(device, precision, backend, max_memory=options.bytes_of(max_memory))
-        parts = opened_outline(model, vae)
-        request = request_for(
-            parts,
+        plan = fitted(
+            model,
+            vae,
+            runtime,
             prompt,
+            verbose=verbose,
             negative=negative,
             size=sides or (init_size(init) if init else None),
             count=count,
@@ -109,9 +111,6 @@ def generate(
             strength=strength,
             tiling=tiling,
         )
-        plan = make_plan(parts, request, runtime) if verbose else prepare(parts, request, runtime)
-        for line in plan.lines(verbose=verbose) if plan else ():
-            say(line)
         work.stage("Loading the model")
         maker = load(
             model,

@@ -7,7 +7,7 @@ import torch
 
 from fictile.checkpoint import Parts
 from fictile.denoiser import Guidance
-from fictile.diffusion import REFINES, STRENGTH, check_size
+from fictile.diffusion import check_size, usual_strength
 from fictile.errors import RequestError
 from fictile.sampling import SAMPLERS, chosen_names, make_steps
 from fictile.schedule import Level
@@ -69,13 +69,13 @@ def request_for(
     sampler: str | None = None,
     schedule: str | None = None,
     from_picture: bool = False,
+    masked: bool = False,
     strength: float | None = None,
     tiling: str = "auto",
 ) -> Request:
     """A request to a model; what is None is its default. Raises RequestError for what it cannot be asked."""
     defaults = parts.defaults
-    whole = parts.denoiser.sight == "picture"
-    usual = REFINES if parts.denoiser.refines else 1.0 if whole else STRENGTH
+    usual = usual_strength(parts.denoiser, masked=masked)
     sampler, schedule = chosen_names(sampler, schedule, usual=(defaults.sampler, defaults.schedule))
     return Request(
         prompt=prompt,

@@ -179,14 +179,8 @@ class Diffusion:
                 f"The size is {_by(size)}, but the picture to start from is {_by(given)}; "
                 "leave the size out or resize the picture."
             )
-        multiple = self.multiple
-        if not given and any(side < multiple or side % multiple for side in size):
-            smaller = [max(side // multiple, 1) * multiple for side in size]
-            larger = [max(math.ceil(side / multiple), 1) * multiple for side in size]
-            nearest = " or ".join(dict.fromkeys([_by(smaller), _by(larger)]))
-            raise RequestError(
-                f"The size is {_by(size)}, but {self.name} makes multiples of {multiple}; choose {nearest}."
-            )
+        if not given:
+            check_size(size, self.multiple, self.name)
 
     def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None, levels: Sequence[Level]) -> Denoise:
         """The denoiser at these levels, told what the pictures should show and what not, and how strongly."""
@@ -215,6 +209,22 @@ class Diffusion:
         space, multiple = self.denoiser.space, self.multiple
         height, width = (math.ceil(side / multiple) * multiple // space.factor for side in recipe.size)
         return space.channels, height, width
+
+
+def check_size(size: tuple[int, int], multiple: int, name: str) -> None:
+    """Raises RequestError for a height and width that the model `name` cannot draw, with the nearest that it can."""
+    if any(side < multiple or side % multiple for side in size):
+        smaller = [max(side // multiple, 1) * multiple for side in size]
+        larger = [max(math.ceil(side / multiple), 1) * multiple for side in size]
+        nearest = " or ".join(dict.fromkeys([_by(smaller), _by(larger)]))
+        raise RequestError(f"The size is {_by(size)}, but {name} makes multiples of {multiple}; choose {nearest}.")
+
+
+def usual_strength(denoiser: Denoiser, *, masked: bool = False) -> float:
+    """How much of a picture may change where nobody says; `masked` if that is but a part of it, or beyond it."""
+    if denoiser.refines:
+        return REFINES
+    return 1.0 if masked or denoiser.sight == "picture" else STRENGTH
 
 
 def _in_groups(guided: Denoise, most: int) -> Denoise:

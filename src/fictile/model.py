@@ -13,7 +13,7 @@ from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
 from fictile.checkpoint import Parts
 from fictile.codec import AutoencoderCodec
 from fictile.denoiser import EXACT, Denoiser, Guidance
-from fictile.diffusion import REFINES, STRENGTH, Diffusion
+from fictile.diffusion import Diffusion, usual_strength
 from fictile.drawing import Drawing
 from fictile.editing import input_hash, past
 from fictile.engine import Runtime, choose_runtime, precision_name
@@ -34,7 +34,7 @@ from fictile.made import (
 from fictile.mixing import mixed, mixed_again
 from fictile.picture import Mask, Picture, Source, load_picture, open_source
 from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
-from fictile.sampling import AUTOMATIC, Callback, schedule_name, split_name
+from fictile.sampling import Callback, chosen_names
 from fictile.text import Prompt, TextConditioner
 
 DECODES = ("vae_hash", "vae_origin", "vae_forced", "decode_precision")  # the fields of a recipe that say what decodes
@@ -95,9 +95,7 @@ class Model:
 
     def usual_strength(self, *, masked: bool = False) -> float:
         """How much of a picture may change where nobody says; `masked` if that is but a part of it, or beyond it."""
-        if self.denoiser.refines:
-            return REFINES
-        return 1.0 if masked or self.denoiser.sight == "picture" else STRENGTH
+        return usual_strength(self.denoiser, masked=masked)
 
     def generate(
         self,
@@ -194,6 +192,7 @@ class Model:
         weighting: str = "a1111",
         clip_skip: int = 1,
         tiling: str = "auto",
+        group: int | None = None,
         speed: str = EXACT,
         callback: Callback | None = None,
         sampled: OnSampled | None = None,
@@ -242,6 +241,7 @@ class Model:
             weighting=weighting,
             clip_skip=clip_skip,
             tiling=tiling,
+            group=group,
             speed=speed,
             init=None,
             edit=Edit(
@@ -379,15 +379,13 @@ class Model:
         """The recipe of the first picture; whatever is None is the model's default."""
         defaults = self.defaults
         guided = defaults.guided(guidance)
-        sampler, own_schedule = split_name(sampler or defaults.sampler)
-        if schedule and schedule.strip().lower() == AUTOMATIC:
-            schedule = None
+        sampler, schedule = chosen_names(sampler, schedule, usual=(defaults.sampler, defaults.schedule))
         return Recipe(
             seed=secrets.randbelow(NEW_SEEDS) if seed is None else seed,
             index=0,
             steps=defaults.steps if steps is None else steps,
             sampler=sampler,
-            schedule=schedule_name(schedule or own_schedule or defaults.schedule),
+            schedule=schedule,
             guidance=float(guided.scale),
             guidance_rescale=guided.rescale,
             guidance_interval=guided.interval,

@@ -58,6 +58,30 @@ def test_with_a_limit_that_is_kept_the_picture_is_the_same(run: Run, tiny: Path,
     assert (here / "a.png").read_bytes() == (here / "b.png").read_bytes()
 
 
+LIMITED = (
+    "edit photo.png fox --box 0,0,8x8 -n 2",
+    "edit photo.png fox --only-masked --box 8,8,8x8",
+    "mix photo.png photo.png",
+    "mix photo.png photo.png --refine 0.5 --prompt fox",
+    "roundtrip photo.png --tiling auto",
+)
+
+
+@pytest.mark.parametrize("command", LIMITED)
+def test_what_changes_pictures_keeps_to_a_limit_too(command: str, run: Run, tiny: Path, photo: Path) -> None:
+    assert run(*command.split(), "-m", tiny, "--max-memory", "64GiB").code == 0
+
+
+@pytest.mark.parametrize("command", LIMITED)
+def test_what_changes_pictures_is_refused_where_it_cannot_fit(
+    command: str, run: Run, tiny: Path, photo: Path, here: Path
+) -> None:
+    outcome = run(*command.split(), "-m", tiny, "--max-memory", "1MiB")
+    assert outcome.code == 2
+    assert "can be had" in outcome.sentence
+    assert list(here.iterdir()) == [here / photo]
+
+
 @pytest.mark.parametrize(
     ("text", "size"), [("6GiB", 6 << 30), ("800MB", 800_000_000), ("1.5 gib", 3 << 29), ("4096", 4096), ("2k", 2000)]
 )

@@ -49,7 +49,7 @@ def test_phases_are_those_of_the_run_in_its_order(tiny: Parts) -> None:
     names = [phase.name for phase in told(tiny, request_for(tiny, "a fox")).phases]
     assert names == ["load the model", "read the prompt", "denoise, 4 evaluations", "decode"]
     names = [phase.name for phase in told(tiny, request_for(tiny, "a fox", from_picture=True, strength=0.5)).phases]
-    assert names == ["load the model", "read the prompt", "encode", "denoise, 2 evaluations", "decode"]
+    assert names == ["load the model", "encode", "read the prompt", "denoise, 2 evaluations", "decode"]
 
 
 @pytest.mark.parametrize(("sampler", "evaluations"), [("euler", 4), ("heun", 7), ("dpmpp_2m", 4)])

@@ -51,7 +51,7 @@ def test_what_cannot_fit_is_refused_with_what_would(tiny: Parts) -> None:
     runtime = choose_runtime("cpu", max_memory=small.plain.peak.memory + MIB)
     with pytest.raises(RequestError, match=r"2 pictures of 512x512 with tiny needs at least .* one of 256x256 would"):
         make_plan(tiny, large, runtime, process=0)
-    with pytest.raises(RequestError, match="take a smaller model"):
+    with pytest.raises(RequestError, match="can be had; allow more, or take a smaller model"):
         make_plan(tiny, large, choose_runtime("cpu", max_memory=MIB), process=0)
 
 
@@ -66,7 +66,8 @@ def test_a_limit_has_to_be_one(limit: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "problem"), [({"count": 0}, "make 1 or more"), ({"size": (30, 32)}, "makes multiples of 8")]
+    ("asked", "problem"),
+    [({"count": 0}, "make 1 or more"), ({"size": (30, 32)}, "makes multiples of 8; choose 32x24 or 32x32")],
 )
 def test_what_the_model_cannot_be_asked_is_refused(tiny: Parts, asked: dict[str, int], problem: str) -> None:
     with pytest.raises(RequestError, match=problem):
@@ -76,3 +77,9 @@ def test_what_the_model_cannot_be_asked_is_refused(tiny: Parts, asked: dict[str,
 def test_paths_are_only_read(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="does not exist"):
         outline(tmp_path / "nothing")
+
+
+def test_names_are_those_that_a_model_takes(tiny: Parts) -> None:
+    asked = request_for(tiny, "a fox", sampler="DPM++ 2M Karras", schedule="Automatic")
+    assert (asked.sampler, asked.schedule) == ("dpmpp_2m", "karras")
+    assert request_for(tiny, "a fox", schedule="automatic").schedule == tiny.defaults.schedule

@@ -8,6 +8,7 @@ import typer
 
 from fictile.cli import options
 from fictile.cli.destination import SUFFIX, destinations
+from fictile.cli.fitting import fitted
 from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say
 
@@ -113,6 +114,7 @@ def edit(
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     tiling: options.Tiling = "auto",
+    max_memory: options.MaxMemory = None,
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
     strip: options.Strip = False,
@@ -133,6 +135,7 @@ def edit(
         work.stage("Starting")
         from fictile.cli.report import report
         from fictile.editing import masked
+        from fictile.engine import choose_runtime
         from fictile.loading import load
         from fictile.picture import check_writable, open_source
 
@@ -142,9 +145,39 @@ def edit(
         where = masked(
             source, file=mask, box=sides, colour=colour, tolerance=tolerance, transparent=transparent, grow=grow
         )
+        work.stage("Planning")
+        runtime = choose_runtime(device, precision, backend, max_memory=options.bytes_of(max_memory))
+        left, top, right, bottom = edges
+        apart = where is not None or any(edges)
+        plan = fitted(
+            model,
+            vae,
+            runtime,
+            prompt,
+            negative=negative,
+            # A part that is shown alone is scaled to about the model's own size.
+            size=None if only_masked else (source.height + top + bottom, source.width + left + right),
+            count=count,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            schedule=schedule,
+            from_picture=True,
+            masked=apart,
+            strength=strength,
+            tiling=tiling,
+        )
         work.stage("Loading the model")
-        maker = load(model, vae=vae, force=force, device=device, precision=precision, backend=backend)
-        usual = maker.usual_strength(masked=where is not None or any(edges))
+        maker = load(
+            model,
+            vae=vae,
+            force=force,
+            device=device,
+            precision=precision,
+            backend=backend,
+            max_memory=runtime.max_memory,
+        )
+        usual = maker.usual_strength(masked=apart)
         pictures = maker.edit(
             source,
             prompt,
@@ -166,7 +199,8 @@ def edit(
             count=count,
             weighting=weighting,
             clip_skip=clip_skip,
-            tiling=tiling,
+            tiling=plan.tiling if plan else tiling,
+            group=plan.group if plan else None,
             speed=speed,
             callback=work.denoising(steps or maker.defaults.steps, usual if strength is None else strength),
             sampled=sampled,

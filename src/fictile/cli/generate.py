@@ -8,6 +8,7 @@ import typer
 
 from fictile.cli import options
 from fictile.cli.destination import SUFFIX, destinations, slug
+from fictile.cli.fitting import fitted
 from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say
 
@@ -90,31 +91,29 @@ def generate(
         from fictile.loading import load
         from fictile.made import init_size, open_init
         from fictile.picture import check_writable
-        from fictile.planning import make_plan, opened_outline, prepare, request_for
 
         check_writable(paths[0])
         init = open_init(start) if start else None
         work.stage("Planning")
         runtime = choose_runtime(device, precision, backend, max_memory=options.bytes_of(max_memory))
-        parts = opened_outline(model, vae)
-        guided = parts.defaults.guided(guidance, interval)
-        request = request_for(
-            parts,
+        plan = fitted(
+            model,
+            vae,
+            runtime,
             prompt,
+            verbose=verbose,
             negative=negative,
             size=sides or (init_size(init) if init else None),
             count=count,
             steps=steps,
-            guidance=guided,
+            guidance=guidance,
+            interval=interval,
             sampler=sampler,
             schedule=schedule,
             from_picture=init is not None,
             strength=strength,
             tiling=tiling,
         )
-        plan = make_plan(parts, request, runtime) if verbose else prepare(parts, request, runtime)
-        for line in plan.lines(verbose=verbose) if plan else ():
-            say(line)
         work.stage("Loading the model")
         maker = load(
             model,
@@ -134,7 +133,7 @@ def generate(
             negative=negative,
             seed=seed,
             steps=steps,
-            guidance=guided,
+            guidance=maker.defaults.guided(guidance, interval),
             sampler=sampler,
             schedule=schedule,
             size=sides,

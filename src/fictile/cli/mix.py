@@ -8,6 +8,7 @@ import typer
 
 from fictile.cli import options
 from fictile.cli.destination import COMFY_SUFFIX, SUFFIX, destinations
+from fictile.cli.fitting import fitted
 from fictile.cli.keeping import kept_until_saved, save_all
 from fictile.cli.terminal import Work, say, write_json
 from fictile.errors import RequestError
@@ -90,6 +91,7 @@ def mix(
     force: options.Force = False,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    max_memory: options.MaxMemory = None,
     space: options.Space = None,
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
@@ -113,14 +115,31 @@ def mix(
     with kept_until_saved([path], model, vae=vae) as sampled, Work.shown() as work:
         work.stage("Starting")
         from fictile.cli.report import report
+        from fictile.engine import choose_runtime
         from fictile.files import check_folder
         from fictile.loading import load
+        from fictile.made import init_size, open_init
         from fictile.picture import check_writable
 
         (check_folder if raw else check_writable)(path)
         place = None if at is None else options.place(at)
+        strength, plan = refine or 0.0, None
+        runtime = choose_runtime(device, precision, max_memory=options.bytes_of(max_memory))
+        if strength:
+            work.stage("Planning")
+            plan = fitted(
+                model,
+                vae,
+                runtime,
+                prompt or "",
+                size=init_size(open_init(first, space)),
+                steps=steps,
+                guidance=guidance,
+                from_picture=True,
+                strength=strength,
+            )
         work.stage("Loading the model")
-        maker = load(model, vae=vae, force=force, device=device, precision=precision)
+        maker = load(model, vae=vae, force=force, device=device, precision=precision, max_memory=runtime.max_memory)
         work.stage("Mixing")
         mixed = maker.mix(
             first, second, how, weight=weight, radius=radius, mask=mask, at=place, feather=feather, space=space
@@ -128,7 +147,6 @@ def mix(
         if raw:
             mixed.save(path, strip=strip)
         else:
-            strength = refine or 0.0
             pictures = maker.generate(
                 prompt or "",
                 seed=seed if strength else 0,  # it decides nothing where nothing is refined
@@ -136,6 +154,7 @@ def mix(
                 guidance=guidance,
                 init=mixed,
                 strength=strength,
+                tiling=plan.tiling if plan else "auto",
                 callback=work.denoising(steps or maker.defaults.steps, strength),
                 sampled=sampled,
             )

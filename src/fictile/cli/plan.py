@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fictile.cli import options
-from fictile.cli.terminal import Work, say, write_columns, write_json, write_table
+from fictile.cli.terminal import Work, write_columns, write_json, write_table
 
 if TYPE_CHECKING:
     from fictile.planning import Forecast, Plan
+
+PLAIN = "all at once and as a whole"
 
 
 def plan(
@@ -64,7 +66,8 @@ def plan(
             size=sides or (init_size(given) if given else None),
             count=count,
             steps=steps,
-            guidance=parts.defaults.guided(guidance, interval),
+            guidance=guidance,
+            interval=interval,
             sampler=sampler,
             schedule=schedule,
             from_picture=given is not None,
@@ -85,10 +88,10 @@ def _show(made: "Plan", name: str) -> None:
     height, width = request.size
     pictures = "A picture" if request.count == 1 else f"{request.count} pictures"
     way = chosen.way
+    threads = "1 thread" if way.runtime.threads == 1 else f"{way.runtime.threads} threads"
     rows = {
-        "runs": f"{way.runtime.precision} on {way.runtime.device}, {way.runtime.threads} threads; {_how(made)}",
-        "peak": f'{in_words(chosen.peak.memory)} while it goes through "{chosen.peak.name}"; '
-        f"{in_words(made.room)} can be had",
+        "runs": f"{way.runtime.precision} on {way.runtime.device}, {threads}; {_how(made)}",
+        "peak": f"{in_words(chosen.peak.memory)}; {in_words(made.room)} can be had",
         "weights": f"{in_words(chosen.weights)} of it, once loaded",
         "time": _time(chosen.seconds),
     }
@@ -105,16 +108,14 @@ def _show(made: "Plan", name: str) -> None:
             (_words(made, one), in_words(one.peak.memory), _time(one.seconds), _fits(one, made.room)) for one in others
         ]
         write_columns(("", "memory", "time", ""), lines, title="\nOther ways to the same picture")
-    if made.differences:
-        say(f"\nChosen to fit: {', '.join(made.differences)}.", style="yellow")
 
 
 def _how(made: "Plan") -> str:
-    return ", ".join(made.differences) or "all at once and as a whole"
+    return f"to fit: {', '.join(made.differences)}" if made.differences else PLAIN
 
 
 def _words(made: "Plan", one: "Forecast") -> str:
-    return ", ".join(one.way.differences(made.plain.way)) or "all at once and as a whole"
+    return ", ".join(one.way.differences(made.plain.way)) or PLAIN
 
 
 def _fits(one: "Forecast", room: int) -> str:

@@ -49,6 +49,7 @@ def roundtrip(
         ),
     ] = None,
     device: options.Device = "auto",
+    max_memory: options.MaxMemory = None,
     passes: Annotated[int, typer.Option(min=1, metavar="N", help="How often in a row each picture goes through.")] = 1,
     forecast: Annotated[
         str,
@@ -116,6 +117,7 @@ def roundtrip(
             tilings=tiling or ("auto",),
             forecasts=forecast,
             device=device,
+            max_memory=options.bytes_of(max_memory),
             model=model,
             callback=told,
             result=keep,

@@ -93,6 +93,7 @@ def roundtrip(
     tilings: Sequence[str] = ("auto",),
     forecasts: str = "sample",
     device: str = "auto",
+    max_memory: int | None = None,
     model: str | Path | None = None,
     callback: Callable[[str, str, int], None] | None = None,
     result: Callable[[str, str, Picture], None] | None = None,
@@ -110,6 +111,8 @@ def roundtrip(
             short.
         forecasts: how the passes that follow, up to the fifth, are foretold: "sample" makes them without measuring, on
             at most 512x512 pixels of the picture; "whole" on all of it; "none" leaves them out.
+        max_memory: bytes that the process may hold (on CUDA, that it may take of the device): bands of rows, where the
+            whole would take more.
         callback: told (picture, autoencoder, pass) before each pass, and once more before a forecast.
         result: given (picture, autoencoder, reconstruction) after the last pass of each trip.
 
@@ -122,7 +125,7 @@ def roundtrip(
         raise RequestError(f"{passes} passes were asked for; choose 1 to {MOST_PASSES}.")
     several = pictures if isinstance(pictures, Sequence) and not isinstance(pictures, str) else [pictures]
     sources = _sources(cast("Sequence[str | Path | Picture]", several))
-    opened = open_vaes(vaes, precisions, device, model, tilings)
+    opened = open_vaes(vaes, precisions, device, model, tilings, max_memory=max_memory)
     originals: list[Original] = []
     trips: list[Trip] = []
     for name, source in sources:

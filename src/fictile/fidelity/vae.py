@@ -70,11 +70,13 @@ def open_vaes(
     device: str = "auto",
     model: str | Path | None = None,
     tilings: Sequence[str] = ("auto",),
+    *,
+    max_memory: int | None = None,
 ) -> list[Vae]:
     """Every autoencoder in every precision and tiling, each under a name of its own; that of `model` if none is given.
 
     The precision "auto" is float32, which an autoencoder runs in unless told otherwise; the tiling "auto" is bands of
-    rows where memory is short. What is no path runs as it is.
+    rows where memory, of which `max_memory` bytes may be held, is short. What is no path runs as it is.
 
     Raises RequestError for a file that holds no autoencoder, a tiling that there is not, or a precision or device that
     is not to be had.
@@ -85,7 +87,7 @@ def open_vaes(
     for one in vaes or [model or PACKAGED]:
         if isinstance(one, str | Path):
             for precision in dict.fromkeys(precisions):
-                vae, codec = _opened(one, _runtime(precision, device))
+                vae, codec = _opened(one, _runtime(precision, device, max_memory))
                 opened += [replace(vae, codec=Tiled(codec, tiling), tiling=tiling) for tiling in dict.fromkeys(tilings)]
         else:
             opened.append(_named(one))
@@ -101,9 +103,9 @@ def _named(given: Codec | Vae) -> Vae:
     return Vae(name=name, codec=given, precision=precision_name(dtype))
 
 
-def _runtime(precision: str, device: str) -> Runtime:
+def _runtime(precision: str, device: str, max_memory: int | None) -> Runtime:
     """As for a model; but that keeps autoencoders out of fp16, and here it is the question what fp16 would cost."""
-    runtime = choose_runtime(device, precision)
+    runtime = choose_runtime(device, precision, max_memory=max_memory)
     return runtime if precision == "auto" else replace(runtime, decode_dtype=runtime.dtype)
 
 

@@ -81,11 +81,11 @@ def forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, *, proces
         phases.append(Phase(name=name, memory=base + resident + memory, seconds=seconds))
 
     bands = max(int((room - base - resident) / MARGIN), 0)
-    text, context = _text(parts, request, way)
-    add("read the prompt", text.memory, speeds.networks.seconds(text))
     if request.from_picture:
         encoding = _autoencoding(parts, request, way, bands, encode=True)
         add("encode", encoding.memory + pixels, speeds.autoencoder.seconds(encoding))
+    text, context = _text(parts, request, way)
+    add("read the prompt", text.memory, speeds.networks.seconds(text))
     latents = LATENTS * request.count * 4 * _cells(parts, request)
     steps = list(_steps(parts, request, way, context))
     seconds = sum(speeds.networks.seconds(work) for work in steps)

@@ -86,12 +86,13 @@ def make_plan(
     fitting = [one for one in (plain, *others) if one.peak.memory <= room]
     if not fitting:
         least = min((plain, *others), key=lambda one: one.peak.memory)
-        raise RequestError(_refusal(parts, request, least, room, look))
+        advice = "allow more" if room == runtime.max_memory else "close other programs"
+        raise RequestError(_refusal(parts, request, least, room, look, advice))
     chosen = plain if plain in fitting else min(fitting, key=lambda one: one.seconds)
     return Plan(request=request, chosen=chosen, plain=plain, others=tuple(others), room=room)
 
 
-def _refusal(parts: Parts, request: Request, least: Forecast, room: int, look: "partial[Forecast]") -> str:
+def _refusal(parts: Parts, request: Request, least: Forecast, room: int, look: "partial[Forecast]", advice: str) -> str:
     height, width = request.size
     pictures = "a picture" if request.count == 1 else f"{request.count} pictures"
     needs = f"{pictures} of {width}x{height} with {parts.name} needs at least {in_words(least.peak.memory)}"
@@ -103,7 +104,7 @@ def _refusal(parts: Parts, request: Request, least: Forecast, room: int, look: "
         smaller = look(replace(request, size=(high, wide), count=1), replace(least.way, group=1))
         if smaller.peak.memory <= room:
             return f"To make {needs}, but {in_words(room)} can be had; one of {wide}x{high} would fit."
-    return f"To make {needs}, but {in_words(room)} can be had; close other programs, or take a smaller model."
+    return f"To make {needs}, but {in_words(room)} can be had; {advice}, or take a smaller model."
 
 
 def in_words(size: int) -> str:

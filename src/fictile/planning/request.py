@@ -7,9 +7,9 @@ import torch
 
 from fictile.checkpoint import Parts
 from fictile.denoiser import Guidance
-from fictile.diffusion import REFINES, STRENGTH
+from fictile.diffusion import check_size, usual_strength
 from fictile.errors import RequestError
-from fictile.sampling import SAMPLERS, make_steps, sampler_name, schedule_name, split_name
+from fictile.sampling import SAMPLERS, chosen_names, make_steps
 from fictile.schedule import Level
 
 
@@ -51,11 +51,8 @@ class Request:
     def latent(self, parts: Parts) -> tuple[int, int, int]:
         """Channels, height and width of one latent. Raises RequestError for a size that the model cannot draw."""
         space, multiple = parts.denoiser.space, parts.denoiser.space.factor * parts.denoiser.network.spec.multiple
-        height, width = self.size
-        if not self.from_picture and (min(self.size) < multiple or height % multiple or width % multiple):
-            raise RequestError(
-                f"The size is {width}x{height}, but {parts.name} makes multiples of {multiple}; choose one of those."
-            )
+        if not self.from_picture:
+            check_size(self.size, multiple, parts.name)
         high, wide = (math.ceil(side / multiple) * multiple // space.factor for side in self.size)
         return space.channels, high, wide
 
@@ -69,26 +66,27 @@ def request_for(
     count: int = 1,
     steps: int | None = None,
     guidance: float | Guidance | None = None,
+    interval: tuple[float, float] | None = None,
     sampler: str | None = None,
     schedule: str | None = None,
     from_picture: bool = False,
+    masked: bool = False,
     strength: float | None = None,
     tiling: str = "auto",
 ) -> Request:
     """A request to a model; what is None is its default. Raises RequestError for what it cannot be asked."""
     defaults = parts.defaults
-    whole = parts.denoiser.sight == "picture"
-    usual = REFINES if parts.denoiser.refines else 1.0 if whole else STRENGTH
-    name, own = split_name(sampler or defaults.sampler)
+    usual = usual_strength(parts.denoiser, masked=masked)
+    sampler, schedule = chosen_names(sampler, schedule, usual=(defaults.sampler, defaults.schedule))
     return Request(
         prompt=prompt,
         negative=negative,
         size=size or defaults.size,
         count=count,
         steps=defaults.steps if steps is None else steps,
-        sampler=sampler_name(name),
-        schedule=schedule_name(schedule or own or defaults.schedule),
-        guidance=defaults.guided(guidance),
+        sampler=sampler,
+        schedule=schedule,
+        guidance=defaults.guided(guidance, interval),
         strength=(usual if strength is None else strength) if from_picture else 1.0,
         from_picture=from_picture,
         tiling=tiling,

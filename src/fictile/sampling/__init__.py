@@ -9,9 +9,9 @@ from fictile.sampling.lcm import lcm
 from fictile.sampling.names import (
     A1111_SAMPLERS,
     A1111_SCHEDULES,
-    AUTOMATIC,
     SAMPLERS,
     SCHEDULES,
+    chosen_names,
     sampler_name,
     schedule_name,
     split_name,
@@ -24,7 +24,6 @@ from fictile.sampling.uni_pc import uni_pc, uni_pc_bh2
 __all__ = [
     "A1111_SAMPLERS",
     "A1111_SCHEDULES",
-    "AUTOMATIC",
     "SAMPLERS",
     "SCHEDULES",
     "Callback",
@@ -32,6 +31,7 @@ __all__ = [
     "Noise",
     "Sampler",
     "StepNoise",
+    "chosen_names",
     "ddim",
     "ddpm",
     "dpmpp_2m",

@@ -118,6 +118,20 @@ def split_name(name: str) -> tuple[str, str | None]:
     return sampler_name(name), None
 
 
+def chosen_names(sampler: str | None, schedule: str | None, *, usual: tuple[str, str]) -> tuple[str, str]:
+    """The keys of `SAMPLERS` and `SCHEDULES` that are asked for; `usual` are those of a model, for what is None.
+
+    A schedule by name goes before one at the end of the sampler's name, and "Automatic" is as good as None.
+
+    Raises:
+        RequestError: for a name that is nobody's; it names the nearest.
+    """
+    name, own = split_name(sampler or usual[0])
+    if schedule and schedule.strip().lower() == AUTOMATIC:
+        schedule = None
+    return name, schedule_name(schedule or own or usual[1])
+
+
 def _resolve(what: str, name: str, names: Iterable[str], aliases: Mapping[str, str]) -> str:
     known = {key.lower(): key for key in names} | {alias.lower(): key for alias, key in aliases.items()}
     asked = name.strip().lower()

@@ -174,6 +174,7 @@ def edit(
             precision=precision,
             backend=backend,
             max_memory=runtime.max_memory,
+            once=plan is not None and plan.once,
         )
         usual = maker.usual_strength(masked=apart)
         pictures = maker.edit(

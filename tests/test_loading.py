@@ -9,6 +9,7 @@ from tests.tiny_model import tiny_folder, tiny_parts
 
 from fictile.checkpoint import load_model
 from fictile.engine import Runtime
+from fictile.errors import RequestError
 from fictile.loading import load
 from fictile.model import Model
 
@@ -48,3 +49,24 @@ def test_a_loaded_autoencoder_can_still_be_widened_exactly(folder: Path) -> None
     assert next(model.autoencoder.network.parameters()).dtype == torch.bfloat16
     exact, _ = model.codec.decoded(latent, torch.float32)
     assert torch.equal(exact, load(folder, runtime=EXACT).decode(latent).pixels)
+
+
+@pytest.mark.parametrize("backend", ["eager", "reference"])
+def test_loaded_for_one_run_it_makes_the_same_pictures_and_lets_its_networks_go(folder: Path, backend: str) -> None:
+    def loaded(*, once: bool) -> Model:
+        return load(folder, device="cpu", precision="float32", backend=backend, once=once)
+
+    kept, once = loaded(once=False), loaded(once=True)
+    alive = list[set[str]]()
+
+    def where(*_: object) -> None:
+        alive.append({one.device.type for network in once.text.networks for one in network.parameters()})
+
+    expected = kept.generate("a fox", seed=1, steps=2, count=2)
+    made = once.generate("a fox", seed=1, steps=2, count=2, callback=where)
+    assert all(torch.equal(one.pixels, other.pixels) for one, other in zip(made, expected, strict=True))
+    assert {frozenset(devices) for devices in alive} == {frozenset({"meta"})}
+    assert {one.device.type for one in once.denoiser.network.parameters()} == {"meta"}
+    assert torch.equal(once.decode(made[0].latent).pixels, kept.decode(expected[0].latent).pixels)
+    with pytest.raises(RequestError, match="was loaded for one run, and that is over; load it again"):
+        once.generate("a fox", seed=1, steps=2)

@@ -24,7 +24,7 @@ from fictile.denoiser import (
     speed_of,
     through,
 )
-from fictile.engine import EAGER, OPENVINO, Job, Run, Runtime
+from fictile.engine import EAGER, OPENVINO, Job, Run, Runtime, let_go
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
 from fictile.recipe import PICTURE_GUIDANCE, Recipe
@@ -61,12 +61,23 @@ class Start:
 class Diffusion:
     """A text encoder and a denoiser that belong together, placed where they run: copies, in the runtime's precision;
     with `own`, the networks themselves, moved there.
+
+    With `once` as well they are for one run: what has done its part is let go of, the text encoder once the prompts are
+    read, and the denoiser after the last step.
     """
 
     def __init__(
-        self, name: str, text: TextConditioner, denoiser: Denoiser, runtime: Runtime, *, own: bool = False
+        self,
+        name: str,
+        text: TextConditioner,
+        denoiser: Denoiser,
+        runtime: Runtime,
+        *,
+        own: bool = False,
+        once: bool = False,
     ) -> None:
         self.name = name
+        self._once, self._over = once, False
         self.runtime = runtime
         self.text = text.placed(lambda network: _placed(network, runtime, own=own))
         self.denoiser = _placed_denoiser(denoiser, runtime, own=own)
@@ -82,6 +93,8 @@ class Diffusion:
 
         `given` is the height and width of the picture that it starts from, if it does.
         """
+        if self._over:
+            raise RequestError(f"{self.name} was loaded for one run, and that is over; load it again.")
         if not recipe.prompt.strip() and recipe.strength > 0:
             raise RequestError("The prompt is empty; say what the picture should show.")
         for text in (recipe.prompt, recipe.negative):
@@ -173,6 +186,16 @@ class Diffusion:
             )
         return x0.cpu()
 
+    def finish(self) -> None:
+        """Nothing more will be sampled: with `once` the denoiser is let go of, and what was read with the text encoder.
+
+        It may be called any number of times.
+        """
+        if self._once and not self._over:
+            self._over = True
+            self._features.cache_clear()
+            let_go(*self.text.networks, self.denoiser.network)
+
     def _check_size(self, size: tuple[int, int], given: tuple[int, int] | None) -> None:
         if given and size != given:
             raise RequestError(
@@ -187,6 +210,8 @@ class Diffusion:
         texts = self._features(
             recipe.prompt, recipe.negative, size=recipe.size, weighting=recipe.weighting, clip_skip=recipe.clip_skip
         )
+        if self._once:
+            let_go(*self.text.networks)
         seen = None if beside is None else beside.to(self.runtime.device)
         wanted, unwanted = (
             replace(Conditioning.of(text.context, text.pooled, text.sizes), beside=seen) for text in texts

@@ -123,6 +123,7 @@ class Drawing:
     ) -> Latent:
         """The latents of all pictures of the run, on whose company the last bits of each depend."""
         x0 = self.diffusion.sample(recipe, start, beside, callback)
+        self.diffusion.finish()
         return Latent(x0, self.codec.space, recipe.size, self.codec.content_hash)
 
     def _encoded(self, picture: Picture, recipe: Recipe) -> Latent:

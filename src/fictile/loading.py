@@ -21,6 +21,7 @@ def load(
     backend: str = "auto",
     max_memory: int | None = None,
     runtime: Runtime | None = None,
+    once: bool = False,
 ) -> Model:
     """A model, or the packaged one: a folder of Fictile's or of diffusers, a single file of Stable Diffusion, a folder
     with such a file and autoencoders beside it, or `hub:owner/name[/file]`. `runtime`, if given, takes the place of
@@ -33,6 +34,8 @@ def load(
     of another space only with `force`. `Model.vae_origin` says which one it is, and why.
 
     Memory holds the model once, in the precision that it runs in, and beside it one tensor as it lies in the file.
+    With `once` the model makes pictures a single time, and lets each network go after its last use: the text encoder
+    before denoising, the denoiser before decoding.
     Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
 
     Raises RequestError for what is no whole model, or when the device or precision is not to be had, SpaceMismatch for
@@ -42,7 +45,7 @@ def load(
     runtime = runtime or choose_runtime(device, precision, backend, max_memory=max_memory)
     with as_file(files("fictile") / "builtin" / PACKAGED) as packaged:
         parts = open_parts(path or packaged, vae, force=force, dtype=runtime.dtype)
-    return Model(parts, runtime, memory=memory, own=True)
+    return Model(parts, runtime, memory=memory, own=True, once=once)
 
 
 def load_codec(

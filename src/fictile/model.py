@@ -45,7 +45,8 @@ class Model:
     """An autoencoder, a text encoder and a denoiser that belong together, placed where they run.
 
     The networks are copies of those in `parts`, in the precision of the runtime. With `own` the parts are given away:
-    their networks are moved there tensor by tensor, and so held once; nobody else may use them any more. With a
+    their networks are moved there tensor by tensor, and so held once; nobody else may use them any more. With `once`
+    as well they make pictures a single time: each network is let go of after its last use (see `Diffusion`). With a
     `memory`, an autoencoder that overflowed in a precision begins the next time in the wider one that it needed.
     """
 
@@ -56,6 +57,7 @@ class Model:
         *,
         memory: PrecisionMemory | None = None,
         own: bool = False,
+        once: bool = False,
     ) -> None:
         runtime = runtime or choose_runtime()
         self.name = parts.name
@@ -65,7 +67,7 @@ class Model:
         self.vae_forced = parts.vae_forced
         self.runtime = runtime
         self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory, own=own)
-        diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime, own=own)
+        diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime, own=own, once=once)
         self._drawing = Drawing(self.codec, diffusion, parts.defaults.size)
 
     @property

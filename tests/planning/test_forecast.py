@@ -120,3 +120,25 @@ def test_a_child_that_decodes_peaks_where_it_was_said_to(folder: Path, tiny: Par
     said = told(tiny, request_for(tiny, "a fox", size=(size, size))).phases[-1].memory
     assert said > 100 * MIB, "small against what is not counted"
     assert 0.85 < (before + said) / peak < 1.15
+
+
+def test_networks_that_are_let_go_are_not_held_afterwards(tiny: Parts) -> None:
+    request = request_for(tiny, "a fox", from_picture=True)
+    kept = told(tiny, request)
+    runtime = kept.way.runtime
+    once = forecast(
+        tiny,
+        request,
+        replace(kept.way, once=True),
+        Speeds(networks=RATES, autoencoder=RATES),
+        process=0,
+        room=PLENTY,
+    )
+
+    def weights(*networks: torch.nn.Module) -> int:
+        return sum(parameter.numel() * runtime.dtype.itemsize for one in networks for parameter in one.parameters())
+
+    text, denoiser = weights(*tiny.text.networks), weights(tiny.denoiser.network)
+    saved = [before.memory - after.memory for before, after in zip(kept.phases, once.phases, strict=True)]
+    assert saved == [0, 0, 0, text, text + denoiser]
+    assert once.seconds == kept.seconds

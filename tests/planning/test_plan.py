@@ -83,3 +83,13 @@ def test_names_are_those_that_a_model_takes(tiny: Parts) -> None:
     asked = request_for(tiny, "a fox", sampler="DPM++ 2M Karras", schedule="Automatic")
     assert (asked.sampler, asked.schedule) == ("dpmpp_2m", "karras")
     assert request_for(tiny, "a fox", schedule="automatic").schedule == tiny.defaults.schedule
+
+
+def test_networks_are_let_go_before_anything_is_made_slower(tiny: Parts) -> None:
+    request = request_for(tiny, "a fox", count=2, size=(256, 256))
+    whole = make_plan(tiny, request, choose_runtime("cpu"), process=0)
+    limit = whole.plain.peak.memory - 1
+    found = make_plan(tiny, request, choose_runtime("cpu", max_memory=limit), process=0)
+    assert (found.once, found.group, found.tiling, whole.once) == (True, None, "auto", False)
+    assert found.differences == ("let each network go after its last use",)
+    assert found.chosen.seconds == found.plain.seconds

@@ -160,6 +160,7 @@ def edit(
             count=count,
             steps=steps,
             guidance=guidance,
+            interval=interval,
             sampler=sampler,
             schedule=schedule,
             from_picture=True,
@@ -176,6 +177,7 @@ def edit(
             precision=precision,
             backend=backend,
             max_memory=runtime.max_memory,
+            once=plan is not None and plan.once,
         )
         usual = maker.usual_strength(masked=apart)
         pictures = maker.edit(

@@ -123,6 +123,7 @@ def generate(
             precision=precision,
             backend=backend,
             max_memory=runtime.max_memory,
+            once=plan is not None and plan.once,
         )
         changed = maker.usual_strength() if strength is None else strength
         if verbose:

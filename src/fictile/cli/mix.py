@@ -139,7 +139,15 @@ def mix(
                 strength=strength,
             )
         work.stage("Loading the model")
-        maker = load(model, vae=vae, force=force, device=device, precision=precision, max_memory=runtime.max_memory)
+        maker = load(
+            model,
+            vae=vae,
+            force=force,
+            device=device,
+            precision=precision,
+            max_memory=runtime.max_memory,
+            once=plan is not None and plan.once,
+        )
         work.stage("Mixing")
         mixed = maker.mix(
             first, second, how, weight=weight, radius=radius, mask=mask, at=place, feather=feather, space=space

@@ -137,6 +137,7 @@ def _document(made: "Plan") -> dict[str, object]:
             "way": _words(made, one),
             "group": one.way.group,
             "tiling": "on" if one.way.tiling else "off",
+            "once": one.way.once,
             "precision": one.way.runtime.precision,
             "peak": one.peak.memory,
             "peak_phase": one.peak.name,

@@ -5,7 +5,7 @@ from fictile.engine.calibration import Rates, calibrate
 from fictile.engine.counting import Work, count
 from fictile.engine.doctor import Diagnosis, Finding, examine
 from fictile.engine.machine import Machine, this_machine
-from fictile.engine.memory import free_memory, ran_out_of_memory
+from fictile.engine.memory import free_memory, let_go, ran_out_of_memory
 from fictile.engine.runtime import PRECISIONS, Runtime, choose_runtime, precision_name
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "count",
     "examine",
     "free_memory",
+    "let_go",
     "precision_name",
     "ran_out_of_memory",
     "this_machine",

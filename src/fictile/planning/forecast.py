@@ -77,20 +77,28 @@ def forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, *, proces
     pixels = 3 * request.size[0] * request.size[1] * 4
     phases = [Phase(name="load the model", memory=base + loading, seconds=speeds.networks.seconds(_reading(parts)))]
 
-    def add(name: str, memory: int, seconds: float) -> None:
-        phases.append(Phase(name=name, memory=base + resident + memory, seconds=seconds))
+    held = resident
 
-    bands = max(int((room - base - resident) / MARGIN), 0)
+    def add(name: str, memory: int, seconds: float) -> None:
+        phases.append(Phase(name=name, memory=base + held + memory, seconds=seconds))
+
+    def bands() -> int:
+        return max(int((room - base - held) / MARGIN), 0)
+
     if request.from_picture:
-        encoding = _autoencoding(parts, request, way, bands, encode=True)
+        encoding = _autoencoding(parts, request, way, bands(), encode=True)
         add("encode", encoding.memory + pixels, speeds.autoencoder.seconds(encoding))
     text, context = _text(parts, request, way)
     add("read the prompt", text.memory, speeds.networks.seconds(text))
+    if way.once:
+        held -= sum(map(_numbers, parts.text.networks)) * way.runtime.dtype.itemsize
     latents = LATENTS * request.count * 4 * _cells(parts, request)
     steps = list(_steps(parts, request, way, context))
     seconds = sum(speeds.networks.seconds(work) for work in steps)
     add(f"denoise, {len(steps)} evaluations", max(work.memory for work in steps) + latents, seconds)
-    decoding = _autoencoding(parts, request, way, bands, encode=False)
+    if way.once:
+        held -= _numbers(parts.denoiser.network) * way.runtime.dtype.itemsize
+    decoding = _autoencoding(parts, request, way, bands(), encode=False)
     made = request.count * pixels
     add(
         "decode",

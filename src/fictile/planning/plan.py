@@ -42,6 +42,11 @@ class Plan:
         """How many pictures to denoise at once; None for all of them."""
         return self.chosen.way.group if self.chosen.way.group < self.request.count else None
 
+    @property
+    def once(self) -> bool:
+        """Whether to load the model for this run alone."""
+        return self.chosen.way.once
+
     def lines(self, *, verbose: bool) -> list[str]:
         """What a user should know, a line each: what is done otherwise to fit; with `verbose`, each phase as well."""
         found = list[str]()

@@ -14,10 +14,13 @@ class Way:
     runtime: Runtime
     group: int  # pictures that are denoised at once
     tiling: bool  # whether pictures are encoded and decoded in bands of rows
+    once: bool = False  # whether each network is let go of after its last use
 
     def differences(self, plain: "Way") -> tuple[str, ...]:
         """What it does otherwise than the plain way, a phrase each."""
         found = list[str]()
+        if self.once and not plain.once:
+            found.append("let each network go after its last use")
         if self.group < plain.group:
             found.append(f"denoise {self.group} at a time")
         if self.tiling and not plain.tiling:
@@ -33,11 +36,12 @@ def plain_way(runtime: Runtime, request: Request) -> Way:
 
 
 def other_ways(plain: Way, request: Request) -> Iterator[Way]:
-    """Ways that take less memory and give the same picture, each a little further from the plain one."""
+    """Ways that take less memory and give the same picture, each a little further from the plain one.
+
+    All of them let networks go, which costs no time.
+    """
     groups = [group for group in (request.count // 2, request.count // 4, 1) if 0 < group < request.count]
     tilings = (False, True) if request.tiling == "auto" else (plain.tiling,)
     for group in dict.fromkeys((plain.group, *groups)):
         for tiling in tilings:
-            way = replace(plain, group=group, tiling=tiling)
-            if way != plain:
-                yield way
+            yield replace(plain, group=group, tiling=tiling, once=True)

@@ -179,14 +179,8 @@ class Diffusion:
                 f"The size is {_by(size)}, but the picture to start from is {_by(given)}; "
                 "leave the size out or resize the picture."
             )
-        multiple = self.multiple
-        if not given and any(side < multiple or side % multiple for side in size):
-            smaller = [max(side // multiple, 1) * multiple for side in size]
-            larger = [max(math.ceil(side / multiple), 1) * multiple for side in size]
-            nearest = " or ".join(dict.fromkeys([_by(smaller), _by(larger)]))
-            raise RequestError(
-                f"The size is {_by(size)}, but {self.name} makes multiples of {multiple}; choose {nearest}."
-            )
+        if not given:
+            check_multiple(self.name, size, self.multiple)
 
     def _guided(self, recipe: Recipe, beside: Float[Tensor, "1 k h w"] | None, levels: Sequence[Level]) -> Denoise:
         """The denoiser at these levels, told what the pictures should show and what not, and how strongly."""
@@ -215,6 +209,15 @@ class Diffusion:
         space, multiple = self.denoiser.space, self.multiple
         height, width = (math.ceil(side / multiple) * multiple // space.factor for side in recipe.size)
         return space.channels, height, width
+
+
+def check_multiple(name: str, size: tuple[int, int], multiple: int) -> None:
+    """Raises RequestError, with the nearest sizes, for one that the model of this name cannot draw."""
+    if any(side < multiple or side % multiple for side in size):
+        smaller = [max(side // multiple, 1) * multiple for side in size]
+        larger = [max(math.ceil(side / multiple), 1) * multiple for side in size]
+        nearest = " or ".join(dict.fromkeys([_by(smaller), _by(larger)]))
+        raise RequestError(f"The size is {_by(size)}, but {name} makes multiples of {multiple}; choose {nearest}.")
 
 
 def _in_groups(guided: Denoise, most: int) -> Denoise:

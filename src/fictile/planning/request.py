@@ -7,7 +7,7 @@ import torch
 
 from fictile.checkpoint import Parts
 from fictile.denoiser import Guidance
-from fictile.diffusion import REFINES, STRENGTH
+from fictile.diffusion import REFINES, STRENGTH, check_multiple
 from fictile.errors import RequestError
 from fictile.sampling import SAMPLERS, make_steps, sampler_name, schedule_name, split_name
 from fictile.schedule import Level
@@ -51,11 +51,8 @@ class Request:
     def latent(self, parts: Parts) -> tuple[int, int, int]:
         """Channels, height and width of one latent. Raises RequestError for a size that the model cannot draw."""
         space, multiple = parts.denoiser.space, parts.denoiser.space.factor * parts.denoiser.network.spec.multiple
-        height, width = self.size
-        if not self.from_picture and (min(self.size) < multiple or height % multiple or width % multiple):
-            raise RequestError(
-                f"The size is {width}x{height}, but {parts.name} makes multiples of {multiple}; choose one of those."
-            )
+        if not self.from_picture:
+            check_multiple(parts.name, self.size, multiple)
         high, wide = (math.ceil(side / multiple) * multiple // space.factor for side in self.size)
         return space.channels, high, wide
 

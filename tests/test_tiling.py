@@ -6,9 +6,8 @@ import pytest
 import torch
 from tests.tiny_model import tiny_parts
 
-from fictile import codec
 from fictile.autoencoder import tiling
-from fictile.engine import choose_runtime
+from fictile.engine import choose_runtime, runtime
 from fictile.errors import FictileError, RequestError
 from fictile.model import Model
 from fictile.picture import Picture
@@ -32,7 +31,7 @@ def test_bands_make_the_picture_that_the_whole_makes() -> None:
 
 
 def with_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    monkeypatch.setattr(codec, "free_memory", lambda device: free)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(runtime, "free_memory", lambda device: free)  # pyright: ignore[reportUnknownLambdaType]
 
 
 def test_without_a_word_the_free_memory_decides(monkeypatch: pytest.MonkeyPatch) -> None:

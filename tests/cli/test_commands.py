@@ -57,7 +57,7 @@ def test_generate_takes_every_choice_and_says_so_in_json(run: Run, tiny: Path) -
 def test_generate_says_how_the_prompt_is_read_when_asked(run: Run, tiny: Path) -> None:
     outcome = run("generate", "a (red:1.5) fox", "--negative", "leaf", "--steps", 1, "-m", tiny, "-v", "-o", "fox.png")
     assert (outcome.code, outcome.stdout) == (0, "")
-    prompt, negative = outcome.stderr.splitlines()[:2]
+    prompt, negative = (line for line in outcome.stderr.splitlines() if "rompt: " in line)
     assert re.fullmatch(r"Prompt: \d+ tokens in 1 chunk of 12; red x 1.5", prompt)
     assert re.fullmatch(r"Negative prompt: \d+ tokens? in 1 chunk of 12", negative)
 

@@ -57,9 +57,11 @@ def test_openvino_takes_what_the_time_says_of_each_picture_and_what_stands_besid
     eager = make_denoiser(network, "eps")
     compiled = replace(eager, step=through(run))
     x, beside = torch.randn(2, 4, 8, 8), torch.randn(1, 5, 8, 8)
-    texts = [
+    wanted, unwanted = (
         Conditioning(torch.randn(1, 5, 6), Added(torch.randn(1, 3), torch.tensor([[512.0, 64.0]])), beside)
         for _ in range(2)
-    ]
-    ours, theirs = (guide(one, *texts, Guidance(scale=3.0), LEVELS)(x, LEVELS[0]) for one in (eager, compiled))
+    )
+    ours, theirs = (
+        guide(one, wanted, unwanted, Guidance(scale=3.0), LEVELS)(x, LEVELS[0]) for one in (eager, compiled)
+    )
     assert (theirs - ours).norm() <= TOLERANCE * ours.norm()

@@ -228,7 +228,7 @@ def test_every_number_of_the_six_photographs_is_what_others_compute(tmp_path: Pa
     for number in range(1, 6):
         codec.decode(codec.encode(Picture(from_uint8(chain[-1])))).save(tmp_path / f"{number}.png")
         chain.append(np.array(Image.open(tmp_path / f"{number}.png")))
-    report = fictile.roundtrip(tmp_path / f"{name}.png", [TINY if vae == "taef2" else vae], passes=5).as_json()
+    report: Any = fictile.roundtrip(tmp_path / f"{name}.png", [TINY if vae == "taef2" else vae], passes=5).as_json()
     (trip,) = report["trips"]
     check_equal(trip["passes"], [figures(chain[0], after) for after in chain[1:]], 1e-3)
     check_equal(trip["worst"], worst(chain[0], chain[1]), 1e-3)

@@ -1,7 +1,9 @@
 """OpenVINO as a back end: the same numbers at any size, and graphs that are kept on the disk."""
 
+import ctypes
 import importlib
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -117,3 +119,20 @@ def test_what_openvino_does_not_know_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FictileError, match=r"OpenVINO cannot run this network \([^\n]+\); choose the eager back end"):
         ready(Job(network=Unknown(), example=[(torch.zeros(4, 4), (0,))]), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sigaltstack(2) is looked at as Linux has it")
+def test_the_stack_of_signals_stays_what_it_was(tmp_path: Path) -> None:
+    """OpenVINO leaves one of its own behind and frees it later: Ctrl-C would end the process."""
+    libc, words = ctypes.CDLL(None), ctypes.c_uint64 * 3
+
+    def stack() -> list[int]:
+        found = words()
+        assert libc.sigaltstack(None, found) == 0
+        return list(found)
+
+    before = stack()
+    run = ready(a_job(), tmp_path)
+    assert stack() == before
+    del run
+    assert stack() == before

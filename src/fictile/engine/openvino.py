@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from fictile.engine.backend import Job, Run
+from fictile.engine.signals import own_signal_stack
 from fictile.errors import FictileError
 from fictile.files import cache_folder
 
@@ -48,7 +49,8 @@ class OpenVINO:
 
         core = openvino.Core()
         try:
-            compiled = core.compile_model(self._graph(core, job), self._device, self._settings)
+            with own_signal_stack():
+                compiled = core.compile_model(self._graph(core, job), self._device, self._settings)
         except Exception as error:  # those of its frontend have no base but this
             raise FictileError(
                 f"OpenVINO cannot run this network ({_reason(error)}); choose the eager back end."

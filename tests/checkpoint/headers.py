@@ -75,6 +75,6 @@ def weights(
         tensors={name: TensorInfo(dtype="F16", shape=shape) for name, shape in tensors.items()},
         metadata=metadata or {},
         size=0,
-        read=lambda name: (values or {})[name],
+        read=lambda name, dtype=None: (values or {})[name].to(dtype),
         files=(),
     )

@@ -171,10 +171,7 @@ def again(chain: list[Bytes], passes: int) -> dict[str, object]:
             {
                 "pass": number,
                 "psnr": peak_signal_noise_ratio(before, chain[number]),
-                "psnr_spread": 0,
                 "rgb_shift": (chain[number].astype(float) - before).mean(axis=(0, 1)).tolist(),
-                "rgb_spread": 0,
-                "share": 1,
             }
             for number in range(passes + 1, 6)
         ],

@@ -43,7 +43,7 @@ def test_five_passes_go_as_a_report_of_one_foretold(vae: str | Path) -> None:
 
 
 def test_the_latent_of_flux2_is_known() -> None:
-    [trip] = fictile.roundtrip(photograph("fig", 64), [TINY], forecasts="none").trips
+    [trip] = fictile.roundtrip(photograph("fig", 64), [TINY], foretell=False).trips
     assert trip.space == "flux2"
     assert trip.bits_per_pixel == pytest.approx(16 * 48 / 43)  # 64x43: the sides are filled up to multiples of 16
 

@@ -35,13 +35,17 @@ def assemble_autoencoder(
     Raises RequestError when tensors are missing, unexpected or of another shape.
     """
     shapes = {name: read(name) for name in names}
+
+    def read_in(name: str, dtype: torch.dtype | None = None) -> Shaped[Tensor, "..."]:
+        return read(name).to(dtype)
+
     weights = Weights(
         path=Path(where),
         format="pickle",
         tensors={name: TensorInfo(dtype=NAMES[one.dtype], shape=tuple(one.shape)) for name, one in shapes.items()},
         metadata={},
         size=0,
-        read=read,
+        read=read_in,
         files=(),
     )
     spec = there(known.spec, names)

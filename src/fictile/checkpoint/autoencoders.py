@@ -119,9 +119,9 @@ def _joined(part: Part, other: Part, spec: TinySpec) -> Part:
         if half.take(ours).name in half.weights
     }
 
-    def read(name: str) -> Shaped[Tensor, "..."]:
+    def read(name: str, dtype: torch.dtype | None = None) -> Shaped[Tensor, "..."]:
         half, theirs = places[name]
-        return half.weights.read(theirs)
+        return half.weights.read(theirs, dtype)
 
     naming: Naming = "diffusers"
     return replace(

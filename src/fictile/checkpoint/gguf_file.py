@@ -43,10 +43,10 @@ def open_gguf(path: Path) -> Weights:
             return tuple(int(field.parts[index][0]) for index in field.data)
         return tuple(int(side) for side in reversed(tensors[name].shape))
 
-    def read(name: str) -> Shaped[Tensor, "..."]:
+    def read(name: str, dtype: torch.dtype | None = None) -> Shaped[Tensor, "..."]:
         tensor = tensors[name]
         if tensor.tensor_type.name in ("F64", "F32", "F16"):
-            return torch.tensor(tensor.data).reshape(shape(name))
+            return torch.tensor(tensor.data, dtype=dtype).reshape(shape(name))
         try:
             plain = dequantize(tensor.data, tensor.tensor_type)
         except NotImplementedError:
@@ -54,7 +54,7 @@ def open_gguf(path: Path) -> Weights:
                 f"{name} in {path} is of the type {tensor.tensor_type.name}, which the gguf library cannot decode; "
                 "give the model in another type."
             ) from None
-        return torch.from_numpy(plain.copy()).float().reshape(shape(name))
+        return torch.from_numpy(plain.copy()).to(dtype or torch.float32).reshape(shape(name))
 
     plain = {name: str(field.contents()) for name, field in fields.items() if len(field.data) == 1}
     return Weights(

@@ -90,6 +90,7 @@ def _parse(text: bytes, path: Path) -> tuple[dict[str, TensorInfo], dict[str, st
             )
             for name, tensor in content.items()
         }
+        tensors = dict(sorted(tensors.items(), key=lambda item: item[1].start))
         if not all(_fits(tensor) for tensor in tensors.values()):
             raise ValueError
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError):

@@ -115,14 +115,14 @@ def open_clip(name: str) -> Take:
 
 def read_as(weights: Weights, take: Take, shape: tuple[int, ...], dtype: torch.dtype) -> Shaped[Tensor, "..."]:
     """One of our tensors out of a file, in memory of its own."""
+    if take.third is None and not take.transposed:
+        return weights.read(take.name, dtype).reshape(shape)
     tensor = weights.read(take.name)
     if take.third is not None:
         tensor = tensor.chunk(3)[take.third]
     if take.transposed:
         tensor = tensor.mT
-    return (
-        tensor.reshape(shape).to(dtype).clone() if _is_view(tensor, shape, dtype) else tensor.to(dtype).reshape(shape)
-    )
+    return tensor.to(dtype, copy=True, memory_format=torch.contiguous_format).reshape(shape)
 
 
 def shape_in_file(take: Take, found: tuple[int, ...]) -> tuple[int, ...]:
@@ -149,12 +149,6 @@ def write_as(parts: list[Shaped[Tensor, "..."]], take: Take) -> Shaped[Tensor, "
     if take.convolution:
         tensor = tensor[:, :, None, None]
     return tensor.contiguous()
-
-
-def _is_view(tensor: Shaped[Tensor, "..."], shape: tuple[int, ...], dtype: torch.dtype) -> bool:
-    """Whether taking it would keep a larger tensor alive, or leave it with strides of another's."""
-    whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
-    return dtype == tensor.dtype and not (whole and tensor.is_contiguous())
 
 
 def _replaced(name: str, table: Mapping[str, str]) -> str:

@@ -123,13 +123,16 @@ class Part:
     def build(self, dtype: torch.dtype) -> Network:
         """The network with the weights in `dtype`, on the CPU, in evaluation mode.
 
-        It is made without memory, and filled tensor by tensor: at no time is more held than what is filled and one
-        tensor as it lies in the file. Raises RequestError when tensors are missing, unexpected or of another shape.
+        It is made without memory, and filled tensor by tensor in the order of the disk: at no time is more held than
+        what is filled and one tensor as it lies in the file. Raises RequestError when tensors are missing, unexpected
+        or of another shape.
         """
         if problem := self.problem():
             raise RequestError(problem)
         network = self.empty()
-        network.load_state_dict({name: self.read(name, dtype) for name in network.state_dict()}, assign=True)
+        places = {name: place for place, name in enumerate(self.weights.tensors)}
+        in_order = sorted(network.state_dict(), key=lambda name: places.get(self.take(name).name, -1))
+        network.load_state_dict({name: self.read(name, dtype) for name in in_order}, assign=True)
         return network.eval()
 
     def read(self, name: str, dtype: torch.dtype) -> Shaped[Tensor, "..."]:

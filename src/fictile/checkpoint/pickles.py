@@ -59,8 +59,8 @@ def open_pickle(path: Path) -> Weights:
         raise RequestError(f"{path} is a torch pickle without a single tensor; give a file of weights.")
     plain = {str(key): str(value) for key, value in outer.items() if isinstance(value, str | int | float)}
 
-    def read(name: str) -> Shaped[Tensor, "..."]:
-        return tensors[name].detach().clone(memory_format=torch.contiguous_format)
+    def read(name: str, dtype: torch.dtype | None = None) -> Shaped[Tensor, "..."]:
+        return tensors[name].detach().to(dtype, copy=True, memory_format=torch.contiguous_format)
 
     return Weights(
         path=path,

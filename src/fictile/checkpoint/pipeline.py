@@ -233,7 +233,9 @@ def _all(folder: Path, parts: Parts) -> Weights:
         tensors={f"{role}.{name}": info for role, part in parts.items() for name, info in part.weights.tensors.items()},
         metadata={},
         size=sum(each.size for each in weights),
-        read=lambda name: parts[cast(Role, name.partition(".")[0])].weights.read(name.partition(".")[2]),
+        read=lambda name, dtype=None: parts[cast(Role, name.partition(".")[0])].weights.read(
+            name.partition(".")[2], dtype
+        ),
         files=tuple(file for each in weights for file in each.files),
         notes=tuple(note for each in weights for note in each.notes),
     )

@@ -23,6 +23,7 @@ from fictile.checkpoint.weights import Format, Weights
 from fictile.errors import RequestError
 
 INDEX = re.compile(r"\.(safetensors|bin)\.index(\.\w+)?\.json$")  # diffusers writes a variant's name before .json
+PIECE = 2**20  # bytes that are read at a time where they are converted
 ENDINGS: dict[Format, tuple[str, ...]] = {
     "safetensors": (".safetensors", ".sft"),
     "pickle": (".ckpt", ".pt", ".pth", ".bin"),
@@ -83,25 +84,36 @@ def _safetensors(path: Path) -> Weights:
         tensors=header.tensors,
         metadata=header.metadata,
         size=header.size,
-        read=lambda name: _read(path, header, name),
+        read=lambda name, dtype=None: _read(path, header, name, dtype),
         files=(path,),
     )
 
 
-def _read(path: Path, header: Header, name: str) -> Shaped[Tensor, "..."]:
+def _read(path: Path, header: Header, name: str, dtype: torch.dtype | None) -> Shaped[Tensor, "..."]:
+    """One tensor. What is to be of another type is read piece by piece into the same PIECE bytes, so that nothing is
+    held twice and the processor's cache holds what is converted.
+    """
     info = header.tensors[name]
     if info.dtype not in DTYPES:
         raise RequestError(f"{name} in {path} is of type {info.dtype}, which cannot be read here; use another version.")
-    buffer = torch.empty(info.end - info.start, dtype=torch.uint8)
+    own, length = DTYPES[info.dtype], info.end - info.start
+    whole = torch.empty(length // own.itemsize, dtype=dtype or own)
+    direct = whole.dtype == own
+    piece = whole if direct else torch.empty(min(PIECE, length) // own.itemsize, dtype=own)
     try:
         with path.open("rb") as file:
             file.seek(8 + header.length + info.start)
-            count = file.readinto(buffer.numpy().data)
+            for part in whole.split(max(len(piece), 1)):
+                wanted = piece[: len(part)].view(torch.uint8).numpy().data
+                if file.readinto(wanted) < len(wanted):
+                    raise RequestError(
+                        f"{path} has become shorter while it was read; leave it alone until it is loaded."
+                    )
+                if not direct:
+                    part.copy_(piece[: len(part)])
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror}); copy or download it again.") from None
-    if count < len(buffer):
-        raise RequestError(f"{path} has become shorter while it was read; leave it alone until it is loaded.")
-    return buffer.view(DTYPES[info.dtype]).reshape(info.shape)
+    return whole.reshape(info.shape)
 
 
 def _sharded(path: Path) -> Weights:
@@ -127,6 +139,7 @@ def _sharded(path: Path) -> Weights:
         if info is None:
             raise RequestError(f"{path} says that {name} is in {shard}, but it is not; copy the folder again.")
         tensors[name] = info
+    tensors = dict(sorted(tensors.items(), key=lambda item: (str(weight_map[item[0]]), item[1].start)))
     first = shards[names[0]] if names else None
     return Weights(
         path=path,
@@ -134,7 +147,7 @@ def _sharded(path: Path) -> Weights:
         tensors=tensors,
         metadata=first.metadata if first else {},
         size=sum(shard.size for shard in shards.values()),
-        read=lambda name: shards[str(weight_map[name])].read(name),
+        read=lambda name, dtype=None: shards[str(weight_map[name])].read(name, dtype),
         files=tuple(file for shard in shards.values() for file in shard.files),
     )
 

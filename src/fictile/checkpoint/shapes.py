@@ -8,9 +8,11 @@ since; group norms have 32 groups; and CLIP-L alone, 768 wide, has the quick GEL
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import chain, count, takewhile
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from fictile.autoencoder import KLSpec, TinySpec, WanSpec, make_network
 from fictile.autoencoder import Network as AutoencoderNetwork
@@ -34,6 +36,7 @@ HEADS, HEAD_WIDTH, GROUPS = 8, 64, 32
 SIZE_WIDTH = 256  # SDXL's: features of each size number (generative-models, sd_xl_base.yaml)
 UNCLIP_CONTEXT = 1024  # of Stable Diffusion 2, whose unCLIP variant names its class embedding as XL names its added one
 _MOST = 8  # levels that are looked for
+_SPARE = 4  # networks of one model
 
 
 def convention(naming: Naming, spec: Spec) -> Convention:
@@ -47,9 +50,24 @@ def convention(naming: Naming, spec: Spec) -> Convention:
     return {"old diffusers": old_kl, "bare transformers": bare_clip, "open_clip": open_clip}.get(naming, plain)
 
 
+class _Unfilled(TorchFunctionMode):
+    """Leaves out what fills a new tensor with random numbers: without memory there is nothing to fill."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _FILLS or getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+_FILLS = frozenset((Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_))
+_spare: dict[Spec, Network] = {}  # made to see its shapes, and not taken yet
+
+
 def empty_network(spec: Spec) -> Network:
-    """The network that a spec describes, without memory."""
-    with torch.device("meta"):
+    """The network that a spec describes, without memory; the caller's own."""
+    if spare := _spare.pop(spec, None):
+        return spare
+    with torch.device("meta"), _Unfilled():
         if isinstance(spec, UNetSpec):
             return UNet(spec)
         return TextTransformer(spec) if isinstance(spec, TextSpec) else make_network(spec)
@@ -58,7 +76,10 @@ def empty_network(spec: Spec) -> Network:
 @lru_cache(maxsize=64)  # a model is looked through when it is identified and again when it is loaded
 def tensor_shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
     """The tensors of that network."""
-    return {name: tuple(tensor.shape) for name, tensor in empty_network(spec).state_dict().items()}
+    network = empty_network(spec)
+    if len(_spare) < _SPARE:
+        _spare[spec] = network
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def unet_in(weights: Weights) -> tuple[UNetSpec, Naming] | None:

@@ -52,12 +52,9 @@ def roundtrip(
     max_memory: options.MaxMemory = None,
     passes: Annotated[int, typer.Option(min=1, metavar="N", help="How often in a row each picture goes through.")] = 1,
     forecast: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Passes up to the fifth, unmeasured: on a sample of large pictures, on the whole, or none.",
-        ),
-    ] = "sample",
+        bool,
+        typer.Option("--forecast/--no-forecast", help="Foretell the passes up to the fifth; they are made for it."),
+    ] = True,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -115,7 +112,7 @@ def roundtrip(
             passes=passes,
             precisions=precision or ("auto",),
             tilings=tiling or ("auto",),
-            forecasts=forecast,
+            foretell=forecast,
             device=device,
             max_memory=options.bytes_of(max_memory),
             model=model,

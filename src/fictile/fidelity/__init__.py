@@ -2,7 +2,7 @@
 
 from fictile.fidelity.colour import Colour, colour, difference_map
 from fictile.fidelity.detail import Band, detail
-from fictile.fidelity.drift import FORECASTS, Forecast, forecast
+from fictile.fidelity.drift import Forecast, forecast
 from fictile.fidelity.figures import Figures, measure
 from fictile.fidelity.metrics import ms_ssim, psnr, ssim
 from fictile.fidelity.mismatch import Cell, mismatch
@@ -12,7 +12,6 @@ from fictile.fidelity.vae import Codec, Vae, one_pass, open_vaes
 from fictile.fidelity.verdict import Average, Comparison, averages, compare, headline
 
 __all__ = [
-    "FORECASTS",
     "Average",
     "Band",
     "Cell",

@@ -48,8 +48,7 @@ def _psnr_chart(trip: Trip) -> Markup:
         return Markup("")
     lines = [Line(name="measured", values=measured, colour=CURVE)]
     if foretold:
-        spread = [0.0, *(one.psnr_spread for one in trip.forecast)]
-        lines.append(_foretold("foretold", [measured[-1], *foretold], CURVE, len(measured), spread))
+        lines.append(_foretold("foretold", [measured[-1], *foretold], CURVE, len(measured)))
     return Markup(line_chart(lines, "PSNR in dB", f"PSNR of {trip.picture} through {trip.vae}, by number of passes"))
 
 
@@ -61,14 +60,13 @@ def _colour_chart(trip: Trip) -> Markup:
         lines.append(Line(name=name, values=measured, colour=colour))
         if trip.forecast:
             values = [measured[-1], *(one.rgb[channel] for one in trip.forecast)]
-            spread = [0.0, *(one.rgb_spread for one in trip.forecast)]
-            lines.append(_foretold(name, values, colour, len(measured), spread))
+            lines.append(_foretold(name, values, colour, len(measured)))
     label = f"Mean shift of red, green and blue of {trip.picture} through {trip.vae}, by number of passes"
     return Markup(line_chart(lines, "mean shift of 255", label))
 
 
-def _foretold(name: str, values: list[float], colour: str, start: int, spread: list[float]) -> Line:
-    return Line(name=name, values=values, colour=colour, start=start, forecast=True, spread=spread)
+def _foretold(name: str, values: list[float], colour: str, start: int) -> Line:
+    return Line(name=name, values=values, colour=colour, start=start, forecast=True)
 
 
 def _data(content: bytes, kind: str) -> str:

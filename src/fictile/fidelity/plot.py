@@ -17,16 +17,14 @@ class Line:
     values: Sequence[float]
     colour: str  # a CSS colour
     start: int = 1
-    forecast: bool = False  # dashed, and with a band of `spread` around it
-    spread: Sequence[float] = ()
+    forecast: bool = False  # dashed
 
 
 def line_chart(lines: Sequence[Line], unit: str, label: str) -> str:
     """The lines over the number of passes, as one SVG element; `label` says what it shows to those who hear it."""
-    highs = [value + extra for line in lines for value, extra in _with_spread(line)]
-    lows = [value - extra for line in lines for value, extra in _with_spread(line)]
+    values = [value for line in lines for value in line.values]
     last = max(line.start + len(line.values) - 1 for line in lines)
-    ticks = _ticks(min(lows), max(highs))
+    ticks = _ticks(min(values), max(values))
     bottom, top = ticks[0], ticks[-1]
 
     def x(number: int) -> float:
@@ -44,20 +42,12 @@ def line_chart(lines: Sequence[Line], unit: str, label: str) -> str:
     parts.append(f'<text x="{LEFT}" y="{HEIGHT - 8}" class="unit">{escape(unit)}, by number of passes</text>')
     for line in sorted(lines, key=lambda line: not line.forecast):
         places = [(x(line.start + index), value) for index, value in enumerate(line.values)]
-        if line.spread:
-            upper = [f"{at:.1f},{y(value + extra):.1f}" for (at, value), extra in zip(places, line.spread, strict=True)]
-            lower = [f"{at:.1f},{y(value - extra):.1f}" for (at, value), extra in zip(places, line.spread, strict=True)]
-            parts.append(f'<polygon class="band" points="{" ".join(upper + lower[::-1])}" fill="{line.colour}"/>')
         points = " ".join(f"{at:.1f},{y(value):.1f}" for at, value in places)
         kind = "forecast" if line.forecast else "measured"
         parts.append(f'<polyline class="{kind}" points="{points}" stroke="{line.colour}"/>')
         if not line.forecast:
             parts += [f'<circle cx="{at:.1f}" cy="{y(value):.1f}" r="3" fill="{line.colour}"/>' for at, value in places]
     return "".join([*parts, "</svg>"])
-
-
-def _with_spread(line: Line) -> list[tuple[float, float]]:
-    return list(zip(line.values, line.spread or [0.0] * len(line.values), strict=True))
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from fictile.errors import RequestError
-from fictile.fidelity.drift import LAST, SAMPLE, Forecast, check_forecast, forecast
+from fictile.fidelity.drift import LAST, Forecast, forecast
 from fictile.fidelity.evidence import Evidence, evidence, webp
 from fictile.fidelity.figures import Figures, measure
 from fictile.fidelity.vae import Vae, VaeLike, one_pass, open_vaes
@@ -28,7 +28,7 @@ class Trip:
     space: str
     bits_per_pixel: float  # numbers in the latent, times the bits of each, over the pixels; a plain picture has 24
     passes: tuple[Figures, ...]  # each against the picture that set out
-    forecast: tuple[Forecast, ...]  # of the passes that follow, up to the fifth; none where they were made
+    forecast: tuple[Forecast, ...]  # of the passes that follow, up to the fifth; none if not asked for
     evidence: Evidence  # of the first pass
     last: bytes | None  # WebP after the last pass, where there are several
 
@@ -91,7 +91,7 @@ def roundtrip(
     passes: int = 1,
     precisions: Sequence[str] = ("auto",),
     tilings: Sequence[str] = ("auto",),
-    forecasts: str = "sample",
+    foretell: bool = True,
     device: str = "auto",
     max_memory: int | None = None,
     model: str | Path | None = None,
@@ -109,8 +109,8 @@ def roundtrip(
         precisions: in which each file is run; "auto" is float32.
         tilings: in which each file is run: "on" is bands of rows, "off" is as a whole, "auto" is bands where memory is
             short.
-        forecasts: how the passes that follow, up to the fifth, are foretold: "sample" makes them without measuring, on
-            at most 512x512 pixels of the picture; "whole" on all of it; "none" leaves them out.
+        foretell: whether the passes that follow, up to the fifth, are foretold. They are made without measuring, which
+            for a large picture takes longer than the report.
         max_memory: bytes that the process may hold (on CUDA, that it may take of the device): bands of rows, where the
             whole would take more.
         callback: told (picture, autoencoder, pass) before each pass, and once more before a forecast.
@@ -118,9 +118,8 @@ def roundtrip(
 
     Raises:
         RequestError: A picture cannot be read, an autoencoder not be opened, or there is no such number of passes,
-            precision, tiling or forecast.
+            precision or tiling.
     """
-    check_forecast(forecasts)
     if not 1 <= passes <= MOST_PASSES:
         raise RequestError(f"{passes} passes were asked for; choose 1 to {MOST_PASSES}.")
     several = pictures if isinstance(pictures, Sequence) and not isinstance(pictures, str) else [pictures]
@@ -137,7 +136,7 @@ def roundtrip(
                 if callback:
                     callback(name, vae.name, number)
 
-            trip, after = _trip(picture, name, vae, passes, forecasts, before)
+            trip, after = _trip(picture, name, vae, passes, foretell, before)
             trips.append(trip)
             if result:
                 result(name, vae.name, after)
@@ -152,7 +151,7 @@ def check_report(path: str | Path) -> None:
 
 
 def _trip(
-    picture: Picture, name: str, vae: Vae, passes: int, forecasts: str, before: Callable[[int], None]
+    picture: Picture, name: str, vae: Vae, passes: int, foretell: bool, before: Callable[[int], None]
 ) -> tuple[Trip, Picture]:
     before(1)
     latent, first = one_pass(picture, vae.codec)
@@ -162,10 +161,9 @@ def _trip(
         _, after = one_pass(after, vae.codec)
         figures.append(measure(picture, after))
     foretold: tuple[Forecast, ...] = ()
-    if forecasts != "none" and passes < LAST:
+    if foretell and passes < LAST:
         before(passes + 1)
-        most = None if forecasts == "whole" else SAMPLE
-        foretold = forecast(picture, after, vae.codec, factor=latent.space.factor, done=passes, sample=most)
+        foretold = tuple(forecast(picture, after, vae.codec, done=passes))
     trip = Trip(
         picture=name,
         vae=vae.name,
@@ -217,10 +215,7 @@ def _trip_json(trip: Trip) -> dict[str, object]:
             {
                 "pass": one.number,
                 "psnr": one.psnr if one.psnr != float("inf") else None,
-                "psnr_spread": one.psnr_spread,
                 "rgb_shift": list(one.rgb),
-                "rgb_spread": one.rgb_spread,
-                "share": one.share,
             }
             for one in trip.forecast
         ],

@@ -81,7 +81,7 @@ def compare(
     Raises:
         RequestError: As `roundtrip`; or fewer than two autoencoders were given.
     """
-    report = roundtrip(pictures, vaes, precisions=precisions, device=device, forecasts="none")
+    report = roundtrip(pictures, vaes, precisions=precisions, device=device, foretell=False)
     if len(report.vaes) < 2:
         raise RequestError("One autoencoder was given, and there is nothing to compare it with; give two or more.")
     ranking, reason = choice(report)

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fictile.checkpoint import Weights, open_weights
-from fictile.checkpoint.read import find_weights
+from fictile.checkpoint.read import PIECE, find_weights
 from fictile.errors import RequestError
 
 SEVEN = torch.arange(7.0)
@@ -51,6 +51,27 @@ def test_safetensors_come_out_bit_by_bit(tmp_path: Path) -> None:
     assert (weights.format, weights.metadata, weights.notes) == ("safetensors", {"title": "clay"}, ())
     assert weights.size == (tmp_path / "a.safetensors").stat().st_size
     assert weights.tensors["half"].dtype == "F16"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", ["whole", "half", "brain", "nothing", "eight", "long"])
+def test_a_tensor_in_another_type_is_what_torch_makes_of_it(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    """The long one takes several pieces, the last of them not whole."""
+    tensors = TENSORS | {"long": torch.randn(3, PIECE // 4 + 1).half()}
+    save_file(tensors, tmp_path / "a.safetensors")
+    torch.save(tensors, tmp_path / "a.pt")
+    for file in ("a.safetensors", "a.pt"):
+        read = open_weights(tmp_path / file).read(name, dtype)
+        assert read.dtype == dtype
+        assert read.is_contiguous()
+        assert read.equal(tensors[name].to(dtype))
+
+
+def test_tensors_are_named_in_the_order_of_the_disk(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1), "b": torch.zeros(1, dtype=torch.float64)}, tmp_path / "a.safetensors")
+    tensors = open_weights(tmp_path / "a.safetensors").tensors
+    assert list(tensors) == ["b", "a"]  # the wider type first, as safetensors lays them out
+    assert [info.start for info in tensors.values()] == [0, 8]
 
 
 def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:

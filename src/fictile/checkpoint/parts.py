@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, TypeVar
 
 import torch
@@ -14,6 +14,7 @@ from fictile.checkpoint.autoencoder_names import our_names
 from fictile.checkpoint.fields import few
 from fictile.checkpoint.keys import Convention, Take, plain, read_as, shape_in_file
 from fictile.checkpoint.shapes import Naming, Network, Spec, convention, empty_network, tensor_shapes
+from fictile.checkpoint.side_by_side import side_by_side
 from fictile.checkpoint.weights import Weights
 from fictile.denoiser import UNetSpec
 from fictile.errors import RequestError
@@ -123,16 +124,17 @@ class Part:
     def build(self, dtype: torch.dtype) -> Network:
         """The network with the weights in `dtype`, on the CPU, in evaluation mode.
 
-        It is made without memory, and filled tensor by tensor in the order of the disk: at no time is more held than
-        what is filled and one tensor as it lies in the file. Raises RequestError when tensors are missing, unexpected
-        or of another shape.
+        It is made without memory, and filled in the order of the disk: at no time is more held than what is filled and,
+        for each thread that reads, one tensor as it lies in the file. Raises RequestError when tensors are missing,
+        unexpected or of another shape.
         """
         if problem := self.problem():
             raise RequestError(problem)
         network = self.empty()
         places = {name: place for place, name in enumerate(self.weights.tensors)}
         in_order = sorted(network.state_dict(), key=lambda name: places.get(self.take(name).name, -1))
-        network.load_state_dict({name: self.read(name, dtype) for name in in_order}, assign=True)
+        tensors = side_by_side(partial(self.read, dtype=dtype), in_order)
+        network.load_state_dict(dict(zip(in_order, tensors, strict=True)), assign=True)
         return network.eval()
 
     def read(self, name: str, dtype: torch.dtype) -> Shaped[Tensor, "..."]:

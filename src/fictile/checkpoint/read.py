@@ -91,7 +91,8 @@ def _safetensors(path: Path) -> Weights:
 
 def _read(path: Path, header: Header, name: str, dtype: torch.dtype | None) -> Shaped[Tensor, "..."]:
     """One tensor. What is to be of another type is read piece by piece into the same PIECE bytes, so that nothing is
-    held twice and the processor's cache holds what is converted.
+    held twice and the processor's cache holds what is converted. Between the two half precisions torch is slow, and
+    quick by way of float32, which holds both.
     """
     info = header.tensors[name]
     if info.dtype not in DTYPES:
@@ -100,6 +101,7 @@ def _read(path: Path, header: Header, name: str, dtype: torch.dtype | None) -> S
     whole = torch.empty(length // own.itemsize, dtype=dtype or own)
     direct = whole.dtype == own
     piece = whole if direct else torch.empty(min(PIECE, length) // own.itemsize, dtype=own)
+    between = {own, whole.dtype} == {torch.float16, torch.bfloat16}
     try:
         with path.open("rb") as file:
             file.seek(8 + header.length + info.start)
@@ -110,7 +112,7 @@ def _read(path: Path, header: Header, name: str, dtype: torch.dtype | None) -> S
                         f"{path} has become shorter while it was read; leave it alone until it is loaded."
                     )
                 if not direct:
-                    part.copy_(piece[: len(part)])
+                    part.copy_(piece[: len(part)].float() if between else piece[: len(part)])
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror}); copy or download it again.") from None
     return whole.reshape(info.shape)

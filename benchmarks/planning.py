@@ -2,7 +2,7 @@
 
 The forecast comes from the headers of the model's files, in one process; the run starts in another, and its peak is
 what the system says of it. Random models have the sizes of Stable Diffusion 1.5, or a part of them. Forecasts of time
-are compared with CPU seconds, of one thread, which other programs disturb less; memory they do not disturb at all.
+are of an idle machine, and so are the seconds beside them only if it is; memory other programs do not disturb at all.
 
     python -m benchmarks.planning packaged middle
 """
@@ -136,7 +136,7 @@ def table(names: list[str]) -> None:
                 print(
                     f"| {name} | {request} | {said['memory'] / 2**20:.0f} | {found['memory'] / 2**20:.0f} "
                     f"| {said['memory'] / found['memory']:.2f} | {said['seconds']:.1f} | {found['seconds']:.1f} "
-                    f"| {found['cpu']:.1f} | {said['seconds'] / found['cpu']:.2f} |",
+                    f"| {found['cpu']:.1f} | {said['seconds'] / found['seconds']:.2f} |",
                     flush=True,
                 )
 

@@ -14,7 +14,7 @@ from fictile.errors import RequestError
 @pytest.fixture(autouse=True)
 def _no_measurements(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest calls it
     def calibrate(runtime: object, dtype: object) -> Rates:
-        return Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, calls=1e6)
+        return Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, fresh=1e9, calls=1e6)
 
     monkeypatch.setattr("fictile.planning.plan.calibrate", calibrate)
 

@@ -8,11 +8,11 @@ import torch
 
 from fictile.engine import Rates, Work, calibrate, calibration, choose_runtime
 
-RATES = Rates(matrix=100.0, convolution=50.0, attention=20.0, touched=10.0, calls=5.0)
+RATES = Rates(matrix=100.0, convolution=50.0, attention=20.0, touched=10.0, fresh=4.0, calls=5.0)
 
 
 def test_seconds_are_those_of_all_that_is_done() -> None:
-    assert RATES.seconds(Work(matrix=100, convolution=50, attention=10, touched=10, calls=10)) == 5.5
+    assert RATES.seconds(Work(matrix=100, convolution=50, attention=10, touched=10, fresh=4, calls=10)) == 6.5
     assert RATES.seconds(Work(memory=10**9)) == 0
 
 

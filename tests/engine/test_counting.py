@@ -71,6 +71,11 @@ def test_channels_last_stays_so_through_a_group_norm() -> None:
     assert count(lambda: norm(picture)).memory == taken(picture.nbytes)
 
 
+def test_what_the_system_has_to_give_is_counted_apart() -> None:
+    small, large = meta(HEAP // 4), meta(HEAP // 4 + 1)
+    assert count(lambda: (small + small, large + large)).fresh == large.nbytes
+
+
 def test_small_blocks_take_gaps_along() -> None:
     assert (taken(HEAP), taken(HEAP + 1)) == (GAPS * HEAP, HEAP + 1)
 

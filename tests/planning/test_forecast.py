@@ -16,7 +16,7 @@ from fictile.engine import Rates, choose_runtime
 from fictile.planning import Forecast, Request, Speeds, Way, forecast, outline, request_for
 
 MIB = 2**20
-RATES = Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, calls=1e6)
+RATES = Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, fresh=1e9, calls=1e6)
 PLENTY = 2**40
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from fictile.engine.counting import Work, attention_operations
@@ -17,8 +18,8 @@ from fictile.engine.runtime import Runtime, precision_name
 from fictile.errors import FictileError
 from fictile.files import cache_folder, written_whole
 
-TRIES = 3  # of each measurement; the fastest counts
-MANY = 400  # calls of the smallest operation
+TRIES = 5  # of each measurement; the fastest counts
+LEAST, MOST = 0.01, 4096  # seconds of each try, or runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Rates:
     convolution: float
     attention: float
     touched: float  # bytes in a second, of what does not stay in the caches
+    fresh: float  # bytes in a second that the system gives anew, which takes time beside writing them
     calls: float  # operations in a second that have next to nothing to do
 
     def seconds(self, work: Work) -> float:
@@ -64,28 +66,37 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
     picture = made(1, 128, 32, 32).contiguous(memory_format=torch.channels_last)
     kernel = made(128, 128, 3, 3).contiguous(memory_format=torch.channels_last)
     attend = F.scaled_dot_product_attention
-    heads, large, small = made(1, 8, 1024, 64), made(1 << 22), made(16)
+    heads, large, huge, small = made(1, 8, 1024, 64), made(1 << 22), made(1 << 24), made(1, 16, 2, 2)
+    layers = nn.Sequential(nn.GroupNorm(1, 16), nn.SiLU(), nn.Conv2d(16, 16, 1)).to(device, dtype)
+    touching = _fastest(lambda: F.silu(large)) / (2 * large.nbytes)
+    giving = _fastest(lambda: F.silu(huge)) - touching * 2 * huge.nbytes
     return Rates(
         matrix=2 * 1024 * 512 * 512 / _fastest(lambda: rows @ weight),
         convolution=2 * 128 * 128 * 9 * 1024 / _fastest(lambda: F.conv2d(picture, kernel, padding=1)),
         attention=attention_operations(heads.shape, heads.shape) / _fastest(lambda: attend(heads, heads, heads)),
-        touched=2 * large.nbytes / _fastest(lambda: F.silu(large)),
-        calls=MANY / _fastest(lambda: [small + small for _ in range(MANY)][-1]),
+        touched=1 / touching,
+        fresh=huge.nbytes / max(giving, touching),  # an accelerator keeps what it was given, and takes next to nothing
+        calls=len(layers) / _fastest(lambda: layers(small)),
     )
 
 
 def _fastest(run: Callable[[], torch.Tensor]) -> float:
-    """Seconds of the fastest of several runs, the first of which makes ready. On a CPU these are the process's own, of
-    all its threads, shared out among them, so that other programs do not make the machine look slow.
+    """Seconds of one run in the fastest of several tries, each of many runs, the first of which makes ready. The tries
+    are short, so that other programs leave some of them alone. The process's own time would say less: not every
+    operation computes in all threads, and some wait for work busily.
     """
-    found = list[float]()
-    for _ in range(1 + TRIES):
-        began, busy = time.perf_counter(), time.process_time()
-        answer = run()
-        answer.flatten()[0].item()  # waits for an accelerator too
-        passed, own = time.perf_counter() - began, (time.process_time() - busy) / torch.get_num_threads()
-        found.append(own if answer.device.type == "cpu" else passed)
-    return min(found[1:])
+    found, runs = list[float](), 1
+    while len(found) <= TRIES:
+        began = time.perf_counter()
+        for _ in range(runs - 1):
+            run()
+        run().flatten()[0].item()  # waits for an accelerator too
+        passed = time.perf_counter() - began
+        if passed < LEAST and runs < MOST:
+            runs = min(2 * runs, MOST)
+        else:
+            found.append(passed)
+    return min(found[1:]) / runs
 
 
 def _key(runtime: Runtime, dtype: torch.dtype) -> str:

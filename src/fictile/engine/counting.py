@@ -41,6 +41,7 @@ class Work:
     convolution: int = 0  # the same of convolutions
     attention: int = 0  # and of attention
     touched: int = 0  # bytes that are read and written
+    fresh: int = 0  # bytes of blocks so large that malloc has the system give them anew each time
     calls: int = 0  # operations of torch that compute something
 
     def __add__(self, other: "Work") -> "Work":
@@ -83,7 +84,7 @@ class _AsOnTheDevice(TorchFunctionMode):
         if func is F.scaled_dot_product_attention:
             return _ATTENTION(*args[:3])[0]
         if func is F.group_norm:
-            return torch.empty_like(args[0])
+            return args[0].clone()
         return func(*args, **kwargs)
 
 
@@ -93,7 +94,7 @@ class _Ledger(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self._alive: dict[int, int] = {}  # what each tensor takes, by its storage's address
-        self._held = self._most = self._touched = self._calls = 0
+        self._held = self._most = self._touched = self._fresh = self._calls = 0
         self._operations: dict[Kind, int] = {"matrix": 0, "convolution": 0, "attention": 0}
 
     def __torch_dispatch__(
@@ -110,6 +111,7 @@ class _Ledger(TorchDispatchMode):
         if new and "empty" not in str(func):
             self._calls += 1
             self._touched += sum(tensor.nbytes for tensor in (*given, *new)) + 2 * passing
+            self._fresh += sum(size for size in (passing, *(tensor.nbytes for tensor in new)) if size > HEAP)
             self._count(func.overloadpacket, args, made[0])
         return result
 
@@ -118,6 +120,7 @@ class _Ledger(TorchDispatchMode):
         return Work(
             memory=self._most,
             touched=self._touched,
+            fresh=self._fresh,
             calls=self._calls,
             **self._operations,
         )

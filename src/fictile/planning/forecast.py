@@ -27,7 +27,9 @@ STARTING = 40 * MIB  # bytes that the first run of anything adds: oneDNN's code,
 LATENTS = 6  # of all pictures, in float32, that a sampler and its guidance keep
 SAVING = 3  # pictures, in float32, that writing one takes beside itself
 MOST_MAPS = 16  # of a U-Net's greatest width at the size of the latent, for each branch of guidance: none holds as much
-READ = 4  # bytes that are touched for each byte of weights in float32: read, widened, laid channels last
+# For each byte of weights in float32: bytes that are touched (read, widened, laid channels last), and that the system
+# gives anew (as they are read, and as they are laid). For each tensor: calls, of the modules that hold it too.
+READ, GIVEN, CALLS = 4, 2, 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,9 @@ def _numbers(network: nn.Module) -> int:
 
 
 def _reading(parts: Parts) -> Work:
-    return Work(touched=READ * 4 * sum(map(_numbers, _networks(parts))))
+    size = 4 * sum(map(_numbers, _networks(parts)))
+    tensors = sum(1 for network in _networks(parts) for _ in network.parameters())
+    return Work(touched=READ * size, fresh=GIVEN * size, calls=CALLS * tensors)
 
 
 def _text(parts: Parts, request: Request, way: Way) -> tuple[Work, int]:
@@ -203,7 +207,7 @@ def _autoencoding(parts: Parts, request: Request, way: Way, within: int, *, enco
     if not way.tiling:
         return whole
     bands = _bands(spec, size, dtype, encode, within)
-    names = ("matrix", "convolution", "attention", "touched")
+    names = ("matrix", "convolution", "attention", "touched", "fresh")
     grown = {name: ceil(getattr(whole, name) * bands.effort) for name in names}
     return replace(whole, memory=bands.memory, **grown)
 

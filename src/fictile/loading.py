@@ -33,9 +33,9 @@ def load(
     An autoencoder `vae`, of any kind that `checkpoint.open_autoencoder` opens, takes the place of the model's own; one
     of another space only with `force`. `Model.vae_origin` says which one it is, and why.
 
-    Memory holds the model once, in the precision that it runs in, and beside it one tensor as it lies in the file.
-    With `once` the model makes pictures a single time, and lets each network go after its last use: the text encoder
-    before denoising, the denoiser before decoding.
+    Memory holds the model once, in the precision that it runs in, and beside it at most four tensors as they lie in the
+    file. With `once` the model makes pictures a single time, and lets each network go after its last use: the text
+    encoder before denoising, the denoiser before decoding.
     Without a `runtime`, an autoencoder that has overflowed before begins in the precision that it needed then.
 
     Raises RequestError for what is no whole model, or when the device or precision is not to be had, SpaceMismatch for

@@ -127,6 +127,7 @@ def test_the_page_needs_nothing_beside_it_and_shows_the_numbers(report: Report, 
         assert f"{first.colour.delta_e_95:.2f}" in shown
         assert f"{trip.evidence.regions[0].delta_e:.1f}" in shown
     assert "Through blur" in shown
+    assert "-0%" not in shown
     assert text.count("<svg") == 2 * 2 * 2 - 2  # a PSNR that is infinite has no curve
 
 

@@ -150,8 +150,9 @@ def load_checkpoint(
     """Load the networks of a checkpoint in `dtype`; `roles` are those that are wanted. Without `weights`, they are on
     torch's meta device, where they have shapes and no values.
 
-    Memory holds the networks as they become, and beside them one tensor as it lies in the file. Raises RequestError as
-    `open_checkpoint` does, and for what is no model (a LoRA, ...), does not fit together, or lacks tensors.
+    Memory holds the networks as they become, and beside them at most four tensors as they lie in the file. Raises
+    RequestError as `open_checkpoint` does, and for what is no model (a LoRA, ...), does not fit together, or lacks
+    tensors.
     """
     checkpoint = name if isinstance(name, Checkpoint) else open_checkpoint(name, variant=variant, ema=ema)
     identity = checkpoint.identity

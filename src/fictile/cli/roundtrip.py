@@ -158,7 +158,7 @@ def _write_table(report: "Report") -> None:
             _or_dash(one.perceptual, ".3f"),
             f"{one.colour.delta_e:.2f}",
             f"{one.colour.delta_e_95:.2f}",
-            _or_dash(one.detail[0].kept, ".0%"),
+            _or_dash(one.detail[0].kept, "z.0%"),
             f"{trip.bits_per_pixel:.2f}",
         )
         for trip in report.trips

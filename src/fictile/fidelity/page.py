@@ -82,4 +82,4 @@ def _number(value: float | None, digits: int, *, signed: bool = False) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.0%}"
+    return "\N{EN DASH}" if value is None else f"{value:z.0%}"  # z: never "-0%"

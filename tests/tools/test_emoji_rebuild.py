@@ -8,7 +8,7 @@ import pytest
 import rebuild
 from PIL import Image
 from rebuild import FULL, QUICK, Setting
-from sheet import PROMPTS, read_prompts
+from sheet import PROMPTS, broken, read_prompts
 
 import fictile
 from fictile.autoencoder import KLSpec
@@ -89,3 +89,19 @@ def test_the_packaged_models_shape_is_the_one_that_is_trained() -> None:
     assert packaged.space.factor == FULL.vae["spec"].factor == QUICK.vae["spec"].factor * 2
     assert packaged.denoiser.network.spec.widths == FULL.denoiser["spec"].widths
     assert packaged.defaults.guidance == FULL.denoiser["guidance"]
+
+
+def test_captions_are_broken_between_words() -> None:
+    def fits(line: str) -> bool:
+        return len(line) <= 12
+
+    assert broken("a fox", fits) == ["a fox"]
+    assert broken("a panda wearing a rescue worker's helmet", fits) == [
+        "a panda",
+        "wearing a",
+        "rescue",
+        "worker's",
+        "helmet",
+    ]
+    assert broken("an extraordinarily long word", fits) == ["an", "extraordinarily", "long word"]
+    assert broken("", fits) == [""]

@@ -3,7 +3,7 @@
 Every prompt is drawn once with the same seed and the model's own defaults; nothing is picked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -43,15 +43,31 @@ def draw_sheet(
     """One picture a prompt, each from the same seed, with the prompts below them."""
     font = ImageFont.load_default(18)
     height, width = model.defaults.size
+    captions = [broken(prompt, lambda line: font.getlength(line) <= width) for prompt in prompts]
+    below = LINE * max(len(lines) for lines in captions)
     rows = -(-len(prompts) // columns)
-    sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + LINE + GAP) + GAP), "white")
+    sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + below + GAP) + GAP), "white")
+    pen = ImageDraw.Draw(sheet)
     for place, prompt in enumerate(track(prompts, "Drawing the sheet", console=Console(stderr=True))):
         (picture,) = model.generate(prompt, seed=seed, guidance=guidance)
-        left, top = GAP + place % columns * (width + GAP), GAP + place // columns * (height + LINE + GAP)
+        left, top = GAP + place % columns * (width + GAP), GAP + place // columns * (height + below + GAP)
         sheet.paste(Image.fromarray(to_uint8(picture.pixels)), (left, top))
-        middle = (left + width / 2, top + height + LINE / 2)
-        ImageDraw.Draw(sheet).text(middle, prompt, fill="#333333", font=font, anchor="mm")
+        for number, line in enumerate(captions[place]):
+            middle = (left + width / 2, top + height + LINE * (number + 0.5))
+            pen.text(middle, line, fill="#333333", font=font, anchor="mm")
     return sheet
+
+
+def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """The lines of a text whose words are kept whole, each as long as it fits; a word that does not has its own."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if fits(longer) or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 if __name__ == "__main__":

@@ -165,7 +165,6 @@ def test_roundtrip_refuses(refused: Refused, tiny: Path, photo: Path, here: Path
     assert ".html" in refused("roundtrip", photo, "-m", tiny, "--report", "report.pdf")
     assert "'fp8'" in refused("roundtrip", photo, "-m", tiny, "--precision", "fp8")
     assert "'rows'" in refused("roundtrip", photo, "-m", tiny, "--tiling", "rows")
-    assert "'guess'" in refused("roundtrip", photo, "-m", tiny, "--forecast", "guess")
     (here / "empty").mkdir()
     assert "empty" in refused("roundtrip", "empty", "-m", tiny)
     (here / "empty").rmdir()

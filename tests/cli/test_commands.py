@@ -173,8 +173,7 @@ def test_roundtrip_of_several_pictures_and_autoencoders(run: Run, tiny: Path, ph
             2,
             "-o",
             "back",
-            "--forecast",
-            "none",
+            "--no-forecast",
         )
     )
     assert outcome.code == 0, outcome.stderr

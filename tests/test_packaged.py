@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import fictile
 from fictile.autoencoder import encoder_hash
 from fictile.checkpoint import export_diffusers_unet
+from fictile.checkpoint.folder import PACKAGED
 from fictile.denoiser import Added, Conditioning, Denoiser, Guidance, UNet, UNetSpec, guide
 from fictile.denoiser.blocks import Shifts
 from fictile.denoiser.transformer import Reading
@@ -19,7 +20,7 @@ from fictile.model import Model
 from fictile.picture import load_picture
 from fictile.sampling import SAMPLERS, StepNoise, initial_noise, make_steps
 
-FOLDER = Path(fictile.__file__).parent / "builtin" / "emoji"
+FOLDER = Path(fictile.__file__).parent / "builtin" / PACKAGED
 GOLDEN = Path(__file__).parent / "golden" / "fox.png"  # "a fox", seed 0, 8 steps, float32: see its recipe
 STEPS = 4
 LEVEL = 2 / 255  # one of the 255 steps from black to full, where pixels run from -1 to 1

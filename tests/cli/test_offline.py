@@ -11,8 +11,9 @@ import pytest
 from tests.cli.command_line import Run
 
 import fictile
+from fictile.checkpoint.folder import PACKAGED
 
-PACKAGED = Path(fictile.__file__).parent / "builtin" / "emoji" / "model.json"
+MODEL = Path(fictile.__file__).parent / "builtin" / PACKAGED / "model.json"
 
 # Before anything of Fictile is imported, sockets end the process; then the commands run one after the other.
 WITHOUT_SOCKETS = """
@@ -60,7 +61,7 @@ def test_generate_replay_encode_and_decode_work_without_a_network(run: Run, tiny
     assert all(Path(name).is_file() for name in ("fox.png", "again.png", "photo.latent.safetensors", "back.png"))
 
 
-@pytest.mark.skipif(not PACKAGED.exists(), reason="the packaged model has not been trained yet")
+@pytest.mark.skipif(not MODEL.exists(), reason="the packaged model has not been trained yet")
 def test_a_fresh_process_needs_no_network_and_no_model_but_the_packaged_one(here: Path, photo: Path) -> None:
     commands = [
         ["generate", "a fox", "--steps", "1", "-o", "fox.png"],

@@ -25,6 +25,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from tests.fidelity.test_detail import LUMA, cosines
 
 import fictile
+from fictile.checkpoint.folder import PACKAGED
 from fictile.fidelity import efficientnet, has_perceptual
 from fictile.fidelity.perceptual import TAPS
 from fictile.loading import load_codec
@@ -158,7 +159,7 @@ def worst(before: Bytes, after: Bytes) -> list[dict[str, object]]:
 
 def again(chain: list[Bytes], passes: int) -> dict[str, object]:
     """The whole document of a square picture and the packaged model."""
-    before, space = chain[0], json.loads((files("fictile") / "builtin/emoji/model.json").read_text())["space"]
+    before, space = chain[0], json.loads((files("fictile") / "builtin" / PACKAGED / "model.json").read_text())["space"]
     trip = {
         "picture": "pass0.png",
         "vae": "emoji",

@@ -60,9 +60,9 @@ CASES = (
     Case(drawn="a red heart", asked="a broken heart", box=(0.2, 0.0, 0.6, 1.0)),
     Case(drawn="a red apple", asked="a green apple", box=(0.0, 0.4, 1.0, 0.6)),
     Case(drawn="a tree", asked="a palm tree", box=(0.0, 0.0, 1.0, 0.7)),
-    Case(drawn="a car", asked="a police car", box=(0.0, 0.3, 1.0, 0.65)),
-    Case(drawn="a fox", asked="a top hat", box=(0.15, 0.0, 0.7, 0.36), alone=True),
+    Case(drawn="a house", asked="a castle", box=(0.0, 0.0, 1.0, 0.6)),
     Case(drawn="a red heart", asked="a basketball", box=(0.22, 0.25, 0.56, 0.5), round=True, alone=True),
+    Case(drawn="a red heart", asked="a blue heart", box=(0.0, 0.0, 0.5, 1.0)),
     Case(drawn="a smiling face", asked="sunglasses", box=(0.08, 0.2, 0.84, 0.34), round=True, alone=True, seed=1),
 )
 

@@ -29,7 +29,9 @@ def main(
     guidance: Annotated[float | None, typer.Option(help="The model's own if left out.")] = None,
 ) -> None:
     """Draw a contact sheet."""
-    draw_sheet(fictile.load(model), read_prompts(prompts), seed=seed, columns=columns, guidance=guidance).save(output)
+    draw_sheet(fictile.load(model), read_prompts(prompts), seed=seed, columns=columns, guidance=guidance).save(
+        output, quality=88
+    )
 
 
 def read_prompts(path: Path) -> list[str]:

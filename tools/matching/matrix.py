@@ -24,6 +24,7 @@ from tools.matching.variants import (
 
 from fictile.autoencoder import FLUX1, SD1, SD3, SDXL, KLSpec, Tiny, as_kl
 from fictile.checkpoint import Parts, load_model
+from fictile.checkpoint.folder import PACKAGED
 from fictile.latent import SPACES
 from fictile.matching import DenoiserSubject, VaeSubject, Verdict, match, open_vae
 
@@ -41,7 +42,7 @@ class Candidate:
 
 def packaged() -> Parts:
     """The packaged model."""
-    return load_model(Path(str(files("fictile") / "builtin" / "emoji")))
+    return load_model(Path(str(files("fictile") / "builtin" / PACKAGED)))
 
 
 def mixes(channels: int) -> dict[str, Matrix]:

@@ -37,7 +37,7 @@ from fictile.schedule import DDPM, Cosine, Flow, Prediction, schedule_from_json,
 from fictile.text import TextConditioner, TextEncoder, Tokenizer
 
 VERSION = 1  # of model.json
-PACKAGED = "emoji"  # the folder of the packaged model, beside this package
+PACKAGED = "emoji-2"  # the folder of the packaged model, beside this package
 BUNDLED = "the model's own"
 MODEL, VAE, UNET, TEXT, TOKENIZER, CARD = (
     "model.json", "vae.safetensors", "unet.safetensors", "text.safetensors", "tokenizer.json", "README.md"

@@ -14,6 +14,8 @@ from fictile.latent import Latent
 from fictile.matching.choose import open_codec
 from fictile.picture import Picture, from_uint8, to_uint8
 
+AUTOENCODER = "emoji"  # the packaged one, which has kept the name of the first model that had it
+
 
 @runtime_checkable
 class Codec(Protocol):
@@ -84,7 +86,7 @@ def open_vaes(
     for tiling in tilings:
         check_tiling(tiling)
     opened: list[Vae] = []
-    for one in vaes or [model or PACKAGED]:
+    for one in vaes or [model or AUTOENCODER]:
         if isinstance(one, str | Path):
             for precision in dict.fromkeys(precisions):
                 vae, codec = _opened(one, _runtime(precision, device, max_memory))
@@ -111,7 +113,7 @@ def _runtime(precision: str, device: str, max_memory: int | None) -> Runtime:
 
 def _opened(path: str | Path, runtime: Runtime) -> tuple[Vae, AutoencoderCodec]:
     name = Path(path).stem.removesuffix("_encoder").removesuffix("_decoder") or str(path)  # taesd's come in two files
-    if str(path) != PACKAGED or Path(path).exists():
+    if str(path) not in (AUTOENCODER, PACKAGED) or Path(path).exists():
         codec = open_codec(path, runtime)
     else:
         with as_file(files("fictile") / "builtin" / PACKAGED) as folder:

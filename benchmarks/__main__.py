@@ -13,12 +13,16 @@ from benchmarks.contest import TOLERANCE, Outcome, Unequal, hold
 from benchmarks.loading import CASE as LOADING
 from benchmarks.loading import hold_loads
 from benchmarks.machine import this_machine
+from benchmarks.plot import draw
 from benchmarks.report import markdown, publish, show, write_json
+from benchmarks.starting import CASES as STARTS
+from benchmarks.starting import hold_starts
 from fictile.errors import FictileError, RequestError
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-NAMES = [*CASES, LOADING]
+PLOT = PAGE.parent / "images" / "benchmarks.svg"
+NAMES = [*CASES, LOADING, *STARTS]
 QUIET = 0.3  # processes beside us
 
 console = Console(stderr=True)
@@ -55,11 +59,13 @@ def measure(
         console.print(f"Other work is running (load {machine.load:g}): these figures will be rough.", style="yellow")
     outcomes: list[Outcome] = []
     for case in cases:
-        for precision in precisions:
+        for precision in precisions[:1] if case == STARTS[0] else precisions:
             console.print(f"{case} in {precision}...")
             scale = QUICK if quick else FULL
             if case == LOADING:
                 outcomes.append(hold_loads(precision, scale, rounds))
+            elif case in STARTS:
+                outcomes.append(hold_starts(case, precision, scale, rounds))
             else:
                 outcomes.append(hold(CASES[case](precision, scale, model), rounds))
             gc.collect()  # the networks of this contest go before the next ones come
@@ -69,6 +75,7 @@ def measure(
     console.print(f"Every figure is in {write_json(machine, outcomes, RESULTS)}.")
     if to_docs:
         publish(markdown(machine, outcomes), PAGE)
+        draw(machine, outcomes, PLOT)
 
 
 def chosen(names: str, known: list[str]) -> list[str]:

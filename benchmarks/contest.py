@@ -1,4 +1,4 @@
-"""Two libraries at the same work: are their results the same, and how long does each take?
+"""Libraries at the same work: are their results the same, and how long does each take?
 
 Contestants take turns within each round, so that whatever else slows the machine slows all of them, and ratios are
 taken within rounds before the median over the rounds.
@@ -33,7 +33,7 @@ class Contest:
     precision: str
     job: str  # what is computed, for people
     fictile: Run
-    peers: Mapping[str, Run]  # the same by diffusers, in each of its settings
+    peers: Mapping[str, Run]  # the same by others: a program, or its name, a comma and a setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Parity:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The measured contest. The peer is the faster of diffusers' settings."""
+    """The measured contest. Peers that are one program in several settings share the name before the comma."""
 
     case: str
     precision: str
@@ -69,20 +69,25 @@ class Outcome:
     parity: dict[str, Parity]  # to each of the peers
 
     @property
-    def peer(self) -> str:
-        """The setting in which diffusers is fastest."""
-        return min(self.peers, key=lambda name: self.peers[name].median)
+    def fastest(self) -> list[str]:
+        """Of each program among the peers the setting in which it is fastest."""
+        programs = dict.fromkeys(name.partition(",")[0] for name in self.peers)
+        return [
+            min((name for name in self.peers if name.partition(",")[0] == program), key=self._median)
+            for program in programs
+        ]
 
-    @property
-    def ratios(self) -> list[float]:
+    def ratios(self, peer: str) -> list[float]:
         """Time of Fictile / time of the peer in each round; below 1 Fictile is faster."""
-        theirs = self.peers[self.peer].seconds
+        theirs = self.peers[peer].seconds
         return [our / their for our, their in zip(self.fictile.seconds, theirs, strict=True)]
 
-    @property
-    def ratio(self) -> float:
+    def ratio(self, peer: str) -> float:
         """The middle of the ratios."""
-        return median(self.ratios)
+        return median(self.ratios(peer))
+
+    def _median(self, peer: str) -> float:
+        return self.peers[peer].median
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from rich.table import Table
 from benchmarks.contest import Outcome
 from benchmarks.machine import Machine
 
-COLUMNS = ("case", "precision", "fictile", "diffusers", "ratio", "of all rounds", "memory (MiB)", "difference")
+COLUMNS = ("case", "precision", "fictile", "peer", "ratio", "of all rounds", "memory (MiB)", "difference")
 WIDTH = 120  # of the table where there is no terminal
 BEGIN, END = "<!-- results: scripts/bench --publish -->", "<!-- end of results -->"
 
@@ -23,13 +23,14 @@ def show(machine: Machine, outcomes: Sequence[Outcome]) -> None:
         console.width = WIDTH
     table = Table(*COLUMNS)
     for outcome in outcomes:
-        table.add_row(*row(outcome))
+        for line in rows(outcome):
+            table.add_row(*line)
     console.print(caption(machine), table, *jobs(outcomes), sep="\n", highlight=False)
 
 
 def markdown(machine: Machine, outcomes: Sequence[Outcome]) -> str:
     """The same for the documentation."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *(row(outcome) for outcome in outcomes)]
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *(line for outcome in outcomes for line in rows(outcome))]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return "\n\n".join([caption(machine), table, "\n".join(f"- {job}" for job in jobs(outcomes))]) + "\n"
 
@@ -38,7 +39,10 @@ def write_json(machine: Machine, outcomes: Sequence[Outcome], folder: Path) -> P
     """Every single figure, into a file that is named after the date and the machine."""
     document = {
         "machine": asdict(machine),
-        "outcomes": [{**asdict(one), "peer": one.peer, "ratios": one.ratios, "ratio": one.ratio} for one in outcomes],
+        "outcomes": [
+            {**asdict(one), "ratios": {peer: one.ratios(peer) for peer in one.peers}, "fastest": one.fastest}
+            for one in outcomes
+        ],
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{machine.slug}.json"
@@ -70,19 +74,22 @@ def jobs(outcomes: Sequence[Outcome]) -> list[str]:
     return list(dict.fromkeys(f"{one.case}: {one.job}" for one in outcomes))
 
 
-def row(outcome: Outcome) -> tuple[str, ...]:
-    """One line of the table, in the order of `COLUMNS`."""
-    ours, theirs = outcome.fictile, outcome.peers[outcome.peer]
-    return (
-        outcome.case,
-        outcome.precision,
-        seconds(ours.median),
-        f"{seconds(theirs.median)} ({outcome.peer.removeprefix('diffusers, ')})",
-        f"{outcome.ratio:.3f}",
-        f"{min(outcome.ratios):.3f} to {max(outcome.ratios):.3f}",
-        f"{mebibytes(ours.memory)} / {mebibytes(theirs.memory)}",
-        f"{outcome.parity[outcome.peer].largest:.1g}",
-    )
+def rows(outcome: Outcome) -> list[tuple[str, ...]]:
+    """A line of the table for each program beside Fictile, or one of Fictile alone, in the order of `COLUMNS`."""
+    ours = (outcome.case, outcome.precision, seconds(outcome.fictile.median))
+    if not outcome.peers:
+        return [(*ours, "", "", "", "", "")]
+    return [
+        (
+            *ours,
+            f"{seconds(outcome.peers[peer].median)} ({peer})",
+            f"{outcome.ratio(peer):.3f}",
+            f"{min(outcome.ratios(peer)):.3f} to {max(outcome.ratios(peer)):.3f}",
+            f"{mebibytes(outcome.fictile.memory)} / {mebibytes(outcome.peers[peer].memory)}",
+            f"{outcome.parity[peer].largest:.1g}",
+        )
+        for peer in outcome.fastest
+    ]
 
 
 def seconds(value: float) -> str:

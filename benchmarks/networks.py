@@ -13,7 +13,7 @@ from benchmarks.contest import Contest, Run
 from benchmarks.peer import diffusers_autoencoder, diffusers_unet, in_each_layout, placed
 from fictile.autoencoder import KL, KLSpec
 from fictile.denoiser import UNet, UNetGraph, UNetSpec
-from fictile.engine import EAGER, OPENVINO, PRECISIONS, Job
+from fictile.engine import EAGER, OPENVINO, PRECISIONS, Job, choose_runtime
 from fictile.engine.openvino import OpenVINO
 
 BOTH_BRANCHES = 2  # guidance runs the network on a batch of two
@@ -125,7 +125,7 @@ def contest(case: str, precision: str, work: Work, backend: str) -> Contest:
     """Fictile by one of its back ends, beside diffusers by torch and, where the back end is OpenVINO, by that too."""
     dtype = PRECISIONS[precision]
     if backend == EAGER:
-        ours = eager(work.ours, dtype, torch.channels_last)
+        ours = as_for_users(eager(work.ours, dtype, torch.channels_last), precision)
         peers = in_each_layout(lambda layout: eager(work.theirs, dtype, layout))
     else:
         ours = graphed(work.ours, dtype)
@@ -140,6 +140,17 @@ def eager(half: Half, dtype: torch.dtype, layout: torch.memory_format) -> Run:
     """By torch, one operation after the other."""
     network, inputs = placed(half.network, dtype, layout), [tensor.to(dtype) for tensor in half.inputs]
     return lambda: network(*inputs)
+
+
+def as_for_users(run: Run, precision: str) -> Run:
+    """Inside of what a model puts around its networks."""
+    runtime = choose_runtime("cpu", precision)
+
+    def limited() -> Tensor:
+        with runtime.limited():
+            return run()
+
+    return limited
 
 
 def graphed(half: Half, dtype: torch.dtype) -> Run:

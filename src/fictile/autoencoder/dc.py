@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fictile.autoencoder.spec import DCSpec
+from fictile.convolution import Conv3x3
 
 EPSILON = 1e-5  # of every norm
 ATTENTION_EPSILON = 1e-15
@@ -38,9 +39,9 @@ class ResBlock(nn.Module):
 
     def __init__(self, width: int, *, batch_norm: bool) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv1 = Conv3x3(width, width)
         self.activation = nn.ReLU() if batch_norm else nn.SiLU()
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv2 = Conv3x3(width, width, bias=False)
         self.norm = nn.BatchNorm2d(width, EPSILON) if batch_norm else RMSNorm(width)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, silu
 
+from fictile.convolution import Conv3x3
 from fictile.denoiser.spec import UNetSpec
 from fictile.denoiser.transformer import Reading, SpatialTransformer
 
@@ -20,10 +21,10 @@ class ResBlock(nn.Module):
     def __init__(self, in_width: int, width: int, spec: UNetSpec) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(spec.groups, in_width)
-        self.conv1 = nn.Conv2d(in_width, width, 3, padding=1)
+        self.conv1 = Conv3x3(in_width, width)
         self.time_emb_proj = nn.Linear(spec.embedding_width, width)
         self.norm2 = nn.GroupNorm(spec.groups, width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = Conv3x3(width, width)
         self.conv_shortcut = nn.Identity() if in_width == width else nn.Conv2d(in_width, width, 1)
 
     def forward(self, x: Float[Tensor, "b i h w"], shifts: Shifts) -> Float[Tensor, "b o h w"]:
@@ -47,7 +48,7 @@ class Upsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.conv = Conv3x3(width, width)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 2*h 2*w"]:
         return self.conv(interpolate(x, scale_factor=2.0, mode="nearest"))

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 import psutil
 import torch
 
+from fictile.convolution import fast_convolutions
 from fictile.engine.backend import EAGER, OPENVINO, REFERENCE, Backend, Eager, choose_backend
 from fictile.engine.machine import cpu_instructions
 from fictile.engine.memory import free_memory
@@ -64,11 +65,12 @@ class Runtime:
 
     @contextmanager
     def limited(self) -> Generator[None]:
-        """torch on `threads` CPU threads inside the block."""
+        """torch on `threads` CPU threads inside the block, and its convolutions the fast way where that is eager."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            yield
+            with fast_convolutions(self.backend == EAGER and self.device.type == "cpu"):
+                yield
         finally:
             torch.set_num_threads(before)
 

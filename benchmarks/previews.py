@@ -62,8 +62,8 @@ def measure(
     side = 0
     for latent, decoded in pairs:
         shown = preview.shown(latent)[0]
-        side = shown.shape[-1]
-        found.append(psnr(shown, F.adaptive_avg_pool2d(decoded, shown.shape[1:])))
+        height, side = shown.shape[1:]
+        found.append(psnr(shown, F.adaptive_avg_pool2d(decoded, (height, side))))
     latent = pairs[0][0]
     picture, looking = preview(latent), _milliseconds(lambda: preview(latent), repeats)
     with TemporaryDirectory() as folder:

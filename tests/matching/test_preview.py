@@ -118,5 +118,5 @@ def test_the_packaged_model_is_recognised_in_a_preview() -> None:
 @pytest.mark.skipif(not FLUX2.is_dir(), reason="needs taesd's weights in ../shared, beside the repository")
 def test_flux2_is_recognised_in_a_preview() -> None:
     by_colours, tiny = measure_flux2(names=("dogs",), side=256, repeats=1)
-    assert by_colours.median == pytest.approx(16.5, abs=0.2)
+    assert by_colours.median == pytest.approx(18.1, abs=0.2)
     assert tiny.median > 60

@@ -3,10 +3,13 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from fictile import __version__
 from fictile.autoencoder import AnyAutoencoder, PrecisionMemory
@@ -31,6 +34,7 @@ from fictile.made import (
     init_size,
     opened_apart,
 )
+from fictile.matching import open_preview
 from fictile.mixing import mixed, mixed_again
 from fictile.picture import Mask, Picture, Source, load_picture, open_source
 from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
@@ -69,6 +73,7 @@ class Model:
         self.codec = AutoencoderCodec(parts.autoencoder, runtime, memory=memory, own=own)
         diffusion = Diffusion(parts.name, parts.text, parts.denoiser, runtime, own=own, once=once)
         self._drawing = Drawing(self.codec, diffusion, parts.defaults.size)
+        self._previews = lru_cache(2)(partial(open_preview, self.codec, name=self.name))
 
     @property
     def autoencoder(self) -> AnyAutoencoder:
@@ -141,7 +146,7 @@ class Model:
                 does where the whole would not fit into the free memory.
             group: how many pictures are denoised at once, which takes less memory; None is all of them.
             speed: "exact"; "fast" and "faster" leave out work for nearly the same picture (docs/speed.md).
-            callback: called at each evaluation with (step index, level, x, x0).
+            callback: called at each evaluation with (step index, level, x, x0); `preview` shows what x0 looks like.
             sampled: called once with the latents of all pictures and the recipe of the first, before any is decoded:
                 to keep them, should decoding fail. `finish` goes on from there.
 
@@ -367,6 +372,16 @@ class Model:
         not finite.
         """
         return self.codec.decode(latent, tiling=tiling)
+
+    def preview(self, latents: Latent | Float[Tensor, "b c h w"], *, vae: PictureFile | None = None) -> Picture:
+        """A quick look at latents of the model's space, such as the x0 that a callback hears of; several on one sheet.
+
+        By the colours of their channels, or through the decoder of `vae`, a tiny autoencoder above all (docs/latents.md
+        says how near each comes). The picture has the size of what will be decoded, 2048 pixels along a side at most.
+
+        Raises SpaceMismatch for latents and decoders of another space, RequestError for values that are not finite.
+        """
+        return self._previews(vae)(latents)
 
     def _recipe(
         self,

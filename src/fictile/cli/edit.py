@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fictile.cli import options
+from fictile.cli import options, previews
 from fictile.cli.destination import SUFFIX, destinations
 from fictile.cli.fitting import fitted
 from fictile.cli.keeping import kept_until_saved, save_all
@@ -117,6 +117,9 @@ def edit(
     max_memory: options.MaxMemory = None,
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
+    preview: previews.Preview = None,
+    preview_every: previews.PreviewEvery = None,
+    preview_vae: previews.PreviewVae = None,
     strip: options.Strip = False,
     json: options.Json = False,
 ) -> None:
@@ -129,6 +132,7 @@ def edit(
     began = time.perf_counter()
     paths = destinations(output, f"{picture.stem}-edit", ".png", count, beside=SUFFIX if keep_latent else None)
     edges = options.four_numbers(outpaint, "left, top, right and bottom", "0,0,128,0") if outpaint else (0, 0, 0, 0)
+    watched = previews.Previews.asked(preview, preview_every, preview_vae, results=paths, given=[picture, mask])
     interval = options.interval_of(guidance_interval)
     sides = options.four_numbers(box, "a box", "40,30,128x96") if box else None
     with kept_until_saved(paths, model, vae=vae, start=picture) as sampled, Work.shown() as work:
@@ -141,6 +145,7 @@ def edit(
 
         for path in paths:
             check_writable(path)
+        watched.check()
         source = open_source(picture)
         where = masked(
             source, file=mask, box=sides, colour=colour, tolerance=tolerance, transparent=transparent, grow=grow
@@ -180,6 +185,7 @@ def edit(
             once=plan is not None and plan.once,
         )
         usual = maker.usual_strength(masked=apart)
+        denoising = work.denoising(steps or maker.defaults.steps, usual if strength is None else strength)
         pictures = maker.edit(
             source,
             prompt,
@@ -204,7 +210,7 @@ def edit(
             tiling=plan.tiling if plan else tiling,
             group=plan.group if plan else None,
             speed=speed,
-            callback=work.denoising(steps or maker.defaults.steps, usual if strength is None else strength),
+            callback=watched.callback(maker, denoising),
             sampled=sampled,
         )
         save_all(pictures, paths, strip=strip, keep_latent=keep_latent)

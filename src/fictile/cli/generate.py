@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fictile.cli import options
+from fictile.cli import options, previews
 from fictile.cli.destination import SUFFIX, destinations, slug
 from fictile.cli.fitting import fitted
 from fictile.cli.keeping import kept_until_saved, save_all
@@ -69,6 +69,9 @@ def generate(
     max_memory: options.MaxMemory = None,
     output: options.Output = None,
     keep_latent: options.KeepLatent = False,
+    preview: previews.Preview = None,
+    preview_every: previews.PreviewEvery = None,
+    preview_vae: previews.PreviewVae = None,
     strip: options.Strip = False,
     json: options.Json = False,
 ) -> None:
@@ -82,6 +85,7 @@ def generate(
     """
     began = time.perf_counter()
     paths = destinations(output, slug(prompt), ".png", count, beside=SUFFIX if keep_latent else None)
+    watched = previews.Previews.asked(preview, preview_every, preview_vae, results=paths, given=[start])
     interval = options.interval_of(guidance_interval)
     sides = options.height_and_width(size) if size is not None else None
     with kept_until_saved(paths, model, vae=vae) as sampled, Work.shown() as work:
@@ -93,6 +97,7 @@ def generate(
         from fictile.picture import check_writable
 
         check_writable(paths[0])
+        watched.check()
         init = open_init(start) if start else None
         work.stage("Planning")
         runtime = choose_runtime(device, precision, backend, max_memory=options.bytes_of(max_memory))
@@ -129,6 +134,7 @@ def generate(
         if verbose:
             for name, text in {"Prompt": prompt, "Negative prompt": negative}.items():
                 say(f"{name}: {maker.count_tokens(text, weighting=weighting)}")
+        denoising = work.denoising(steps or maker.defaults.steps, 1.0 if init is None else changed)
         pictures = maker.generate(
             prompt,
             negative=negative,
@@ -146,7 +152,7 @@ def generate(
             tiling=plan.tiling if plan else tiling,
             group=plan.group if plan else None,
             speed=speed,
-            callback=work.denoising(steps or maker.defaults.steps, 1.0 if init is None else changed),
+            callback=watched.callback(maker, denoising),
             sampled=sampled,
         )
         save_all(pictures, paths, strip=strip, keep_latent=keep_latent)

@@ -3,6 +3,7 @@
 from fictile.latent import mix
 from fictile.latent.file import SUFFIX, read_notes
 from fictile.latent.latent import Latent
+from fictile.latent.preview import LinearPreview
 from fictile.latent.space import SPACES, LatentSpace
 
-__all__ = ["SPACES", "SUFFIX", "Latent", "LatentSpace", "mix", "read_notes"]
+__all__ = ["SPACES", "SUFFIX", "Latent", "LatentSpace", "LinearPreview", "mix", "read_notes"]

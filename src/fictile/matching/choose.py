@@ -16,6 +16,7 @@ from fictile.checkpoint.read import ENDINGS
 from fictile.codec import AutoencoderCodec
 from fictile.engine import Runtime
 from fictile.errors import RequestError, SpaceMismatch
+from fictile.matching.colours import halves
 from fictile.matching.decide import decide_space, units_in
 from fictile.matching.match import match
 from fictile.matching.opened import open_denoiser, subject_of
@@ -94,6 +95,17 @@ def open_codec(
     units = opened.normalisation or Normalisation.identity(subject.network.spec.channels)
     autoencoder = read_autoencoder(opened, units, network=subject.network)
     return AutoencoderCodec(autoencoder, runtime, memory=memory, own=True)
+
+
+def open_decoder(denoiser: DenoiserSubject, path: Path) -> AnyAutoencoder:
+    """What decodes latents of a denoiser's space, or is believed to: what is not sure is said once.
+
+    Raises SpaceMismatch for one that is surely of another space, RequestError for what decodes nothing.
+    """
+    candidate = looked_at(denoiser, path)
+    if not halves(candidate.subject.network)[1]:
+        raise RequestError(f"{path} holds an encoder alone, but a decoder was expected; give the file of its decoder.")
+    return _chosen(candidate, "to decode", force=False).autoencoder
 
 
 def looked_at(denoiser: DenoiserSubject, path: Path) -> Candidate:

@@ -31,10 +31,13 @@ class Likeness:
 
 
 @torch.no_grad()
-def encoded(network: Network, normalisation: Normalisation) -> Float[Tensor, "b c h w"]:
-    """The calibration pictures as latents in model units, on the CPU."""
+def encoded(
+    network: Network, normalisation: Normalisation, pixels: Float[Tensor, "b 3 H W"] | None = None
+) -> Float[Tensor, "b c h w"]:
+    """Pictures as latents in model units, on the CPU; the calibration pictures if none are given."""
     where = next(network.parameters(), torch.empty(0))
-    return normalisation.apply(network.encode(calibration_pictures().to(where))[0].float().cpu())
+    pixels = calibration_pictures() if pixels is None else pixels
+    return normalisation.apply(network.encode(pixels.to(where))[0].float().cpu())
 
 
 def likeness(own: Float[Tensor, "b c h w"], other: Float[Tensor, "b c h w"]) -> Likeness:

@@ -116,7 +116,7 @@ def _judged(
     units = _units(vae, denoiser.space, own)
     if units is None or units.channels != denoiser.space.channels:
         return
-    latents = units.apply(vae.network.encode(judged_pictures(denoiser.space.id))[0].float())
+    latents = encoded(vae.network, units, judged_pictures(denoiser.space.id))
     found = judge(denoiser, unasked, latents)
     left = "Denoised once, they keep " + ", ".join(f"{value:.2f}" for value in found.curve) + " of a little noise"
     if found.excess is None:

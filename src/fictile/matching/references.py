@@ -2,7 +2,8 @@
 
 Each table is somebody's fit of colours to latents in model units, made apart from the other one. Both have a row for
 each channel (of FLUX.2 before its cells are folded), with red, green and blue; those of ComfyUI are for pixels in
-[-1, 1], those of stable-diffusion.cpp for [0, 1]. Offsets are left out: nothing here depends on them.
+[-1, 1], those of stable-diffusion.cpp for [0, 1]. Offsets are ComfyUI's: a match does not depend on them, only previews
+do.
 """
 
 from collections.abc import Mapping
@@ -50,6 +51,15 @@ COMFYUI: Mapping[str, Rows] = {
         (-0.1251, 0.0927, 0.1699), (0.006, -0.0633, 0.0005), (0.3477, 0.2275, 0.295), (0.1984, 0.0913, 0.1861),
     ),
 }  # fmt: skip
+
+# The same file: latent_rgb_factors_bias. It has none for sd1.
+OFFSETS: Mapping[str, tuple[float, float, float]] = {
+    "sdxl": (0.1084, -0.0175, -0.0011),
+    "sd3": (0.2394, 0.2135, 0.1925),
+    "flux1": (-0.0329, -0.0718, -0.0851),
+    "flux2": (-0.0329, -0.0718, -0.0851),
+    "wan21": (-0.1835, -0.0868, -0.336),
+}
 
 # github.com/leejet/stable-diffusion.cpp (MIT), src/runtime/latent-preview.h, commit 2e0f0421: *_latent_rgb_proj,
 # rounded to five places; that of sd3 is half of what stands in github.com/Stability-AI/sd3.5, sd3_impls.py
@@ -113,3 +123,8 @@ def reference(space: str) -> Float[Tensor, "c 3"] | None:
     first, second = (torch.tensor(table[space]) for table in (COMFYUI, STABLE_DIFFUSION_CPP))
     mean = first / first.norm() + second / second.norm()
     return mean * first.norm() / mean.norm()
+
+
+def offset(space: str) -> Float[Tensor, "3"]:
+    """The colour of a latent of zeros, to go with `reference`; mid grey where none is published."""
+    return torch.tensor(OFFSETS.get(space, (0.0, 0.0, 0.0)))

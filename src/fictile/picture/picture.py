@@ -24,6 +24,9 @@ class Picture:
     def width(self) -> int:
         return self.pixels.shape[-1]
 
-    def save(self, path: str | Path) -> None:
-        """Write the picture in the format that the extension of `path` names. Raises what `save_picture` does."""
-        save_picture(self.pixels, path)
+    def save(self, path: str | Path, *, quick: bool = False) -> None:
+        """Write the picture in the format that the extension of `path` names; `quick` makes a larger PNG, sooner.
+
+        Raises what `save_picture` does.
+        """
+        save_picture(self.pixels, path, quick=quick)

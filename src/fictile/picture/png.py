@@ -18,10 +18,10 @@ _SRGB_GAMMA = 0.45455  # what files say that mean sRGB (11.3.2.5)
 _SRGB_CORNERS = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # white, red, green, blue
 
 
-def png_bytes(samples: Samples, metadata: Metadata) -> bytes:
-    """A PNG of 8 or 16 bit, grey or RGB, with or without alpha."""
+def png_bytes(samples: Samples, metadata: Metadata, *, level: int | None = None) -> bytes:
+    """A PNG of 8 or 16 bit, grey or RGB, with or without alpha; `level` of zlib's compression, 1 to 9."""
     array = samples.array[..., 0] if samples.array.shape[2] == 1 else samples.array
-    pixels = imagecodecs.png_encode(np.ascontiguousarray(array))
+    pixels = imagecodecs.png_encode(np.ascontiguousarray(array), level=level)
     header, *rest = _chunks(pixels)
     return SIGNATURE + b"".join(
         _chunk(kind, content) for kind, content in (header, *_ancillary(samples.profile, metadata), *rest)

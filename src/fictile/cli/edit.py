@@ -167,6 +167,7 @@ def edit(
             masked=apart,
             strength=strength,
             tiling=tiling,
+            speed=speed,
         )
         work.stage("Loading the model")
         maker = load(

@@ -30,7 +30,7 @@ class Rates:
     matrix: float  # floating-point operations in a second
     convolution: float
     attention: float
-    touched: float  # bytes in a second, of what does not stay in the caches
+    touched: float  # bytes in a second, in blocks of a few MiB: others share the caches of larger ones
     fresh: float  # bytes in a second that the system gives anew, which takes time beside writing them
     calls: float  # operations in a second that have next to nothing to do
     laid: float  # bytes in a second of weights in float32, as float16 is widened and laid channels last
@@ -69,7 +69,7 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
     picture = made(1, 128, 32, 32).contiguous(memory_format=torch.channels_last)
     kernel = made(128, 128, 3, 3).contiguous(memory_format=torch.channels_last)
     attend = F.scaled_dot_product_attention
-    heads, large, huge, small = made(1, 8, 1024, 64), made(1 << 22), made(1 << 24), made(1, 16, 2, 2)
+    heads, large, huge, small = made(1, 8, 1024, 64), made(1 << 20), made(1 << 24), made(1, 16, 2, 2)
     stored, filed = torch.ones(512, 512, 3, 3, dtype=torch.float16), bytes(1 << 20)
     widened = 2 * stored.nbytes
     layers = nn.Sequential(nn.GroupNorm(1, 16), nn.SiLU(), nn.Conv2d(16, 16, 1)).to(device, dtype)

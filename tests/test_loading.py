@@ -8,6 +8,8 @@ import torch
 from tests.tiny_model import tiny_folder, tiny_parts
 
 from fictile.checkpoint import load_model
+from fictile.checkpoint.files import content_hash
+from fictile.checkpoint.folder import hash_parts
 from fictile.engine import Runtime
 from fictile.errors import RequestError
 from fictile.loading import load
@@ -70,3 +72,18 @@ def test_loaded_for_one_run_it_makes_the_same_pictures_and_lets_its_networks_go(
     assert torch.equal(once.decode(made[0].latent).pixels, kept.decode(expected[0].latent).pixels)
     with pytest.raises(RequestError, match="was loaded for one run, and that is over; load it again"):
         once.generate("a fox", seed=1, steps=2)
+
+
+def test_each_file_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = list[str]()
+
+    def noted(path: str | Path) -> str:
+        hashed.append(Path(path).name)
+        return content_hash(path)
+
+    for module in ("folder", "native"):
+        monkeypatch.setattr(f"fictile.checkpoint.{module}.content_hash", noted)
+    hashes = load_model(folder).hashes
+    assert sorted(hashed) == sorted(set(hashed))
+    assert hashes is not None
+    assert hashes == hash_parts(folder)

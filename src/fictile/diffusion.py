@@ -108,11 +108,7 @@ class Diffusion:
         sampler_name(recipe.sampler)
         _guidance(recipe)
         make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps)
-        if speed_of(recipe.speed) is not None and self.runtime.backend != EAGER:
-            raise RequestError(
-                f"The speed {recipe.speed} leaves out work, which the {self.runtime.backend} back end does not do; "
-                "choose the eager one, or the speed exact."
-            )
+        check_speed(recipe.speed, self.runtime.backend)
         if not 0 <= recipe.strength <= 1 or (recipe.strength == 0 and not given):
             raise RequestError(f"Strength {recipe.strength} is out of range: give a number from 0 to 1.")
         if self.denoiser.sight == "picture" and not given:
@@ -245,6 +241,15 @@ def check_size(size: tuple[int, int], multiple: int, name: str) -> None:
         raise RequestError(f"The size is {_by(size)}, but {name} makes multiples of {multiple}; choose {nearest}.")
 
 
+def check_speed(speed: str, backend: str) -> None:
+    """Raises RequestError for a speed that is unknown, or that the back end does not go at."""
+    if speed_of(speed) is not None and backend != EAGER:
+        raise RequestError(
+            f"The speed {speed} leaves out work, which the {backend} back end does not do; "
+            "choose the eager one, or the speed exact."
+        )
+
+
 def usual_strength(denoiser: Denoiser, *, masked: bool = False) -> float:
     """How much of a picture may change where nobody says; `masked` if that is but a part of it, or beyond it."""
     if denoiser.refines:
@@ -268,8 +273,9 @@ def _guidance(recipe: Recipe) -> Guidance:
 def _placed(network: Network, runtime: Runtime, *, own: bool) -> Network:
     """A copy of the network, or with `own` the network itself, ready to run and nothing else."""
     placed = network if own else copy.deepcopy(network)
-    placed = placed.requires_grad_(False).eval().to(runtime.device, runtime.dtype)
-    return placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
+    placed = placed.requires_grad_(False).eval()
+    layout = torch.channels_last
+    return placed.to(runtime.device, runtime.dtype, memory_format=layout)  # pyright: ignore[reportCallIssue] - its stub lacks this form
 
 
 def _placed_denoiser(denoiser: Denoiser, runtime: Runtime, *, own: bool) -> Denoiser:

@@ -14,7 +14,9 @@ from fictile.errors import RequestError
 @pytest.fixture(autouse=True)
 def _no_measurements(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest calls it
     def calibrate(runtime: object, dtype: object) -> Rates:
-        return Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, fresh=1e9, calls=1e6)
+        return Rates(
+            matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, fresh=1e9, calls=1e6, laid=1e9, hashed=1e9
+        )
 
     monkeypatch.setattr("fictile.planning.plan.calibrate", calibrate)
 
@@ -42,6 +44,25 @@ def test_guidance_in_an_interval_takes_less_time(run: Run, tiny: Path) -> None:
         for more in ((), ("--guidance-interval", "0-0"))
     )
     assert never < always
+
+
+def test_work_that_is_left_out_takes_less_time(run: Run, tiny: Path) -> None:
+    exact, fast = (
+        json.loads(run("plan", "a fox", "-m", tiny, "--json", "--speed", name).stdout)["chosen"]["seconds"]
+        for name in ("exact", "fast")
+    )
+    assert fast < exact
+
+
+def test_what_cannot_be_foretold_is_said(run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fictile.engine.backend.find_spec", lambda name: name)  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
+    asked = ("plan", "a fox", "-m", tiny, "--backend", "openvino")
+    assert "a plan for the eager back end" in run(*asked).stderr
+    assert "eager" in json.loads(run(*asked, "--json").stdout)["reservation"]
+    assert json.loads(run("plan", "a fox", "-m", tiny, "--json").stdout)["reservation"] is None
+    refused = run(*asked, "--speed", "fast")
+    assert refused.code == 2
+    assert "choose the eager one" in refused.sentence
 
 
 @pytest.mark.parametrize("command", ["plan", "generate"])

@@ -1,5 +1,6 @@
 """Rates are measured once, and kept."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +9,14 @@ import torch
 
 from fictile.engine import Rates, Work, calibrate, calibration, choose_runtime
 
-RATES = Rates(matrix=100.0, convolution=50.0, attention=20.0, touched=10.0, fresh=4.0, calls=5.0)
+RATES = Rates(matrix=100.0, convolution=50.0, attention=20.0, touched=10.0, fresh=4.0, calls=5.0, laid=2.0, hashed=8.0)
 
 
 def test_seconds_are_those_of_all_that_is_done() -> None:
-    assert RATES.seconds(Work(matrix=100, convolution=50, attention=10, touched=10, fresh=4, calls=10)) == 6.5
+    assert (
+        RATES.seconds(Work(matrix=100, convolution=50, attention=10, touched=10, fresh=4, calls=10, laid=1, hashed=4))
+        == 7.5
+    )
     assert RATES.seconds(Work(memory=10**9)) == 0
 
 
@@ -46,3 +50,19 @@ def test_a_damaged_file_is_measured_again(content: str, tmp_path: Path, monkeypa
 
 def test_all_that_is_measured_is_a_rate() -> None:
     assert min(vars(calibration.measure(torch.device("cpu"), torch.float32)).values()) > 0
+
+
+def test_with_one_thread_what_other_programs_take_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late() -> None:
+        time.sleep(0.03)  # as a program that waits for its turn
+
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(calibration, "TRIES", 2)
+    monkeypatch.setattr(calibration, "MOST", 2)
+    try:
+        torch.set_num_threads(1)
+        assert calibration._fastest(late) < 0.01  # pyright: ignore[reportPrivateUsage]
+        torch.set_num_threads(2)
+        assert calibration._fastest(late) > 0.01  # pyright: ignore[reportPrivateUsage]
+    finally:
+        torch.set_num_threads(threads)

@@ -16,7 +16,7 @@ from fictile.engine import Rates, choose_runtime
 from fictile.planning import Forecast, Request, Speeds, Way, forecast, outline, request_for
 
 MIB = 2**20
-RATES = Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, fresh=1e9, calls=1e6)
+RATES = Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, fresh=1e9, calls=1e6, laid=1e9, hashed=1e9)
 PLENTY = 2**40
 
 
@@ -61,7 +61,7 @@ def test_time_grows_with_steps_and_falls_without_guidance(tiny: Parts) -> None:
     def seconds(**asked: float) -> float:
         return told(tiny, request_for(tiny, "a fox", **asked)).phases[2].seconds  # pyright: ignore[reportArgumentType]
 
-    assert seconds(steps=8) == pytest.approx(2 * seconds(steps=4))
+    assert seconds(steps=8) == pytest.approx(2 * seconds(steps=4), rel=0.01)  # the text is read once
     assert 0.4 < seconds(guidance=1.0) / seconds(guidance=5.0) < 0.6
 
 

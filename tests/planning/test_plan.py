@@ -22,7 +22,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Parts:
 @pytest.fixture(autouse=True)
 def _no_measurements(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest calls it
     def calibrate(runtime: object, dtype: object) -> Rates:
-        return Rates(matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, fresh=1e9, calls=1e6)
+        return Rates(
+            matrix=1e9, convolution=1e9, attention=1e9, touched=1e9, fresh=1e9, calls=1e6, laid=1e9, hashed=1e9
+        )
 
     monkeypatch.setattr("fictile.planning.plan.calibrate", calibrate)
 
@@ -93,3 +95,19 @@ def test_networks_are_let_go_before_anything_is_made_slower(tiny: Parts) -> None
     assert (found.once, found.group, found.tiling, whole.once) == (True, None, "auto", False)
     assert found.differences == ("let each network go after its last use",)
     assert found.chosen.seconds == found.plain.seconds
+
+
+def test_a_limit_that_cannot_be_promised_is_never_passed_over(tiny: Parts) -> None:
+    request, runtime = request_for(tiny, "a fox"), choose_runtime("cpu", max_memory=2**40)
+    assert prepare(tiny, request, runtime) is None
+    planned = prepare(tiny, request, replace(runtime, backend="openvino"))
+    assert planned is not None
+    assert planned.lines(verbose=False) == [plan.OPENVINO_UNKNOWN]
+
+
+def test_one_by_one_is_planned_so_and_nothing_is_said_of_it(tiny: Parts) -> None:
+    request = request_for(tiny, "a fox", count=3, size=(128, 128))
+    eager = make_plan(tiny, request, choose_runtime("cpu", "float32"), process=0)
+    reference = make_plan(tiny, request, choose_runtime("cpu", backend="reference"), process=0)
+    assert (reference.group, reference.differences) == (None, ())
+    assert reference.chosen.phases[2].memory < eager.chosen.phases[2].memory

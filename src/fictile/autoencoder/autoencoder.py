@@ -159,9 +159,10 @@ class NormalisedAutoencoder(Generic[N_co]):
         is moved there tensor by tensor, so that it is held once.
         """
         network = self.network if own else copy.deepcopy(self.network)
-        network = network.requires_grad_(False).eval().to(device, dtype)
-        if all(parameter.ndim <= 4 for parameter in network.parameters()):
-            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
+        flat = all(parameter.ndim <= 4 for parameter in network.parameters())
+        layout = torch.channels_last if flat else torch.preserve_format
+        network = network.requires_grad_(False).eval()
+        network = network.to(device, dtype, memory_format=layout)  # pyright: ignore[reportCallIssue] - its stub lacks this form
         return NormalisedAutoencoder(network, self.normalisation, self.name, self.space, content_hash=self.content_hash)
 
     def _check(self, pixels: Tensor) -> None:

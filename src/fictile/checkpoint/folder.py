@@ -185,8 +185,9 @@ def load_model(
     """
     folder = Path(folder)
     about = read_model_file(folder)
+    own = autoencoder is None
     autoencoder = autoencoder or load_autoencoder(folder / VAE, weights=weights)
-    hashes = hash_parts(folder) if weights else None
+    hashes = hash_parts(folder, autoencoder.content_hash if own else None) if weights else None
     _check_spaces(f"{folder / VAE} and {MODEL}", autoencoder.space, about.space)
     trained_on = read_about(folder / UNET, "denoiser").get("space")
     if trained_on is not None:
@@ -232,8 +233,12 @@ def _check_spaces(where: str, vae: LatentSpace, denoiser: LatentSpace) -> None:
         )
 
 
-def hash_parts(folder: Path) -> Hashes:
-    """The hashes of a model folder; RequestError when one of its files is missing."""
-    vae, unet, text, *others = (content_hash(folder / name) for name in (VAE, UNET, TEXT, TOKENIZER, MODEL))
+def hash_parts(folder: Path, vae: str | None = None) -> Hashes:
+    """The hashes of a model folder, that of its autoencoder if it is not known yet.
+
+    Raises RequestError when one of its files is missing.
+    """
+    vae = vae or content_hash(folder / VAE)
+    unet, text, *others = (content_hash(folder / name) for name in (UNET, TEXT, TOKENIZER, MODEL))
     model = hashlib.sha256("\n".join((vae, unet, text, *others)).encode()).hexdigest()
     return Hashes(model=model, vae=vae, unet=unet, text=text)

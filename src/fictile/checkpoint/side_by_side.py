@@ -22,6 +22,8 @@ def side_by_side(job: Callable[[A], B], items: Iterable[A]) -> list[B]:
     What one raises is raised; the jobs that have not begun by then are left out.
     """
     threads = torch.get_num_threads()
+    if threads == 1:  # handing each item to another thread costs as much as building a small network
+        return [job(item) for item in items]
     pool = ThreadPoolExecutor(min(threads, MOST), initializer=torch.set_num_threads, initargs=(1,))
     try:
         return list(pool.map(job, items))

@@ -172,6 +172,7 @@ def edit(
             masked=apart,
             strength=strength,
             tiling=tiling,
+            speed=speed,
         )
         work.stage("Loading the model")
         maker = load(

@@ -118,6 +118,7 @@ def generate(
             from_picture=init is not None,
             strength=strength,
             tiling=tiling,
+            speed=speed,
         )
         work.stage("Loading the model")
         maker = load(

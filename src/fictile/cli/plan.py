@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fictile.cli import options
-from fictile.cli.terminal import Work, write_columns, write_json, write_table
+from fictile.cli.terminal import Work, say, write_columns, write_json, write_table
 
 if TYPE_CHECKING:
     from fictile.planning import Forecast, Plan
@@ -26,6 +26,7 @@ def plan(
     guidance_interval: options.GuidanceInterval = None,
     sampler: options.Sampler = None,
     schedule: options.Schedule = None,
+    speed: options.Speed = "exact",
     start: Annotated[
         Path | None,
         typer.Option("--from", metavar="PICTURE", help="Start from this picture, as generate.", show_default=False),
@@ -37,6 +38,7 @@ def plan(
     vae: options.Vae = None,
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     tiling: options.Tiling = "auto",
     max_memory: options.MaxMemory = None,
     json: options.Json = False,
@@ -57,7 +59,7 @@ def plan(
         from fictile.planning import make_plan, opened_outline, request_for
 
         given = open_init(start) if start else None
-        runtime = choose_runtime(device, precision, max_memory=limit)
+        runtime = choose_runtime(device, precision, backend, max_memory=limit)
         parts = opened_outline(model, vae)
         request = request_for(
             parts,
@@ -73,6 +75,7 @@ def plan(
             from_picture=given is not None,
             strength=strength,
             tiling=tiling,
+            speed=speed,
         )
         made = make_plan(parts, request, runtime)
     if json:
@@ -108,6 +111,9 @@ def _show(made: "Plan", name: str) -> None:
             (_words(made, one), in_words(one.peak.memory), _time(one.seconds), _fits(one, made.room)) for one in others
         ]
         write_columns(("", "memory", "time", ""), lines, title="\nOther ways to the same picture")
+
+    if made.reservation:
+        say(made.reservation)
 
 
 def _how(made: "Plan") -> str:
@@ -147,4 +153,10 @@ def _document(made: "Plan") -> dict[str, object]:
         }
 
     others = [described(one) for one in (made.plain, *made.others) if one is not made.chosen]
-    return {"size": made.request.size, "room": made.room, "chosen": described(made.chosen), "others": others}
+    return {
+        "size": made.request.size,
+        "room": made.room,
+        "reservation": made.reservation,
+        "chosen": described(made.chosen),
+        "others": others,
+    }

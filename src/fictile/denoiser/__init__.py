@@ -1,6 +1,6 @@
 """(noisy latent, level, conditioning) -> clean latent: the U-Net, what its output means, and guidance."""
 
-from fictile.denoiser.caching import EXACT, SPEEDS, CachedSteps, Speed, speed_of
+from fictile.denoiser.caching import EXACT, SPEEDS, CachedSteps, Speed, Turns, speed_of
 from fictile.denoiser.conditioning import Added, Conditioning
 from fictile.denoiser.denoiser import Denoiser, Sight
 from fictile.denoiser.graph import UNetGraph, through
@@ -25,6 +25,7 @@ __all__ = [
     "Guidance",
     "Sight",
     "Speed",
+    "Turns",
     "UNet",
     "UNetGraph",
     "UNetSpec",

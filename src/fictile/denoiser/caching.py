@@ -37,28 +37,48 @@ def speed_of(name: str) -> Speed | None:
     return SPEEDS[name]
 
 
+class Turns:
+    """Which evaluations of a run are whole: every `every`-th, and each that has another number of rows than the one
+    before, such as where guidance begins or ends. Latents that come in several `groups` take turns at each step.
+    """
+
+    def __init__(self, every: int, groups: int = 1) -> None:
+        self._every = every
+        # Of each group, the next one first: for how many evaluations its features still hold, and how many rows.
+        self._kept: deque[tuple[int, int]] = deque([(0, 0)] * groups)
+
+    def is_whole(self, rows: int) -> bool:
+        """Whether the next evaluation is, of so many rows."""
+        left, before = self._kept.popleft()
+        whole = left == 0 or rows != before
+        self._kept.append(((self._every if whole else left) - 1, rows))
+        return whole
+
+
 class CachedSteps:
     """A U-Net through the steps of one run, whole at each `speed.every`-th evaluation (arXiv 2312.00858, section 3.2).
 
     In between, only what `speed.layers` blocks at the end need is computed, upon the deep features of the last whole
-    evaluation. An evaluation of another size than the one before is whole, such as where guidance begins or ends.
-
-    Latents that come in several `groups` come group after group at each step, and each has features of its own.
+    evaluation (see `Turns`). Each group of latents has features of its own.
     """
 
     def __init__(self, network: UNet, speed: Speed, groups: int = 1) -> None:
-        self._network, self._every = network, speed.every
+        self._network, self._turns = network, Turns(speed.every, groups)
         self._layers = min(speed.layers, network.spec.layers + 1)
-        # Of each group, the next one first: for how many evaluations its features still hold, and these.
-        self._kept: deque[tuple[int, Tensor | None]] = deque([(0, None)] * groups)
+        self._features: deque[Tensor | None] = deque([None] * groups)  # of the next group first
+
+    @property
+    def kept(self) -> list[Tensor]:
+        """The features of each group that has had a whole evaluation."""
+        return [features for features in self._features if features is not None]
 
     def __call__(self, x: Float[Tensor, "b i h w"], shifts: Shifts, text: Reading) -> Float[Tensor, "b o h w"]:
         shifts, text = spread_rows(shifts, text, len(x))
-        network, (left, features) = self._network, self._kept.popleft()
-        if left == 0 or features is None or len(features) != len(x):
+        network, features = self._network, self._features.popleft()
+        if self._turns.is_whole(len(x)) or features is None:
             skips = network.descend(x, shifts, text)
-            left, features = self._every, network.deep(skips, shifts, text, self._layers)
+            features = network.deep(skips, shifts, text, self._layers)
         else:
             skips = network.descend(x, shifts, text, self._layers)
-        self._kept.append((left - 1, features))
+        self._features.append(features)
         return network.ascend(features, skips, shifts, text)

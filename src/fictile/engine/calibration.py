@@ -1,5 +1,6 @@
 """How fast this machine computes: measured once, in a few seconds, and kept."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -29,9 +30,11 @@ class Rates:
     matrix: float  # floating-point operations in a second
     convolution: float
     attention: float
-    touched: float  # bytes in a second, of what does not stay in the caches
+    touched: float  # bytes in a second, in blocks of a few MiB: others share the caches of larger ones
     fresh: float  # bytes in a second that the system gives anew, which takes time beside writing them
     calls: float  # operations in a second that have next to nothing to do
+    laid: float  # bytes in a second of weights in float32, as float16 is widened and laid channels last
+    hashed: float  # bytes of files in a second whose SHA-256 is taken
 
     def seconds(self, work: Work) -> float:
         """How long the work takes, with nothing else going on."""
@@ -66,7 +69,9 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
     picture = made(1, 128, 32, 32).contiguous(memory_format=torch.channels_last)
     kernel = made(128, 128, 3, 3).contiguous(memory_format=torch.channels_last)
     attend = F.scaled_dot_product_attention
-    heads, large, huge, small = made(1, 8, 1024, 64), made(1 << 22), made(1 << 24), made(1, 16, 2, 2)
+    heads, large, huge, small = made(1, 8, 1024, 64), made(1 << 20), made(1 << 24), made(1, 16, 2, 2)
+    stored, filed = torch.ones(512, 512, 3, 3, dtype=torch.float16), bytes(1 << 20)
+    widened = 2 * stored.nbytes
     layers = nn.Sequential(nn.GroupNorm(1, 16), nn.SiLU(), nn.Conv2d(16, 16, 1)).to(device, dtype)
     touching = _fastest(lambda: F.silu(large)) / (2 * large.nbytes)
     giving = _fastest(lambda: F.silu(huge)) - touching * 2 * huge.nbytes
@@ -77,21 +82,29 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
         touched=1 / touching,
         fresh=huge.nbytes / max(giving, touching),  # an accelerator keeps what it was given, and takes next to nothing
         calls=len(layers) / _fastest(lambda: layers(small)),
+        laid=widened / _fastest(lambda: stored.float().to(memory_format=torch.channels_last)),
+        hashed=len(filed) / _fastest(lambda: hashlib.sha256(filed).digest()),
     )
 
 
-def _fastest(run: Callable[[], torch.Tensor]) -> float:
+def _fastest(run: Callable[[], object]) -> float:
     """Seconds of one run in the fastest of several tries, each of many runs, the first of which makes ready. The tries
-    are short, so that other programs leave some of them alone. The process's own time would say less: not every
-    operation computes in all threads, and some wait for work busily.
+    are short, so that other programs leave some of them alone.
+
+    With one thread on a CPU it is the thread's own time, which other programs do not lengthen. Of several threads that
+    time would say less: not every operation computes in all of them, and some wait for work busily.
     """
-    found, runs = list[float](), 1
+    found, runs, clock = list[float](), 1, time.perf_counter
     while len(found) <= TRIES:
-        began = time.perf_counter()
+        began = clock()
         for _ in range(runs - 1):
             run()
-        run().flatten()[0].item()  # waits for an accelerator too
-        passed = time.perf_counter() - began
+        made = run()
+        if isinstance(made, torch.Tensor):
+            made.flatten()[0].item()  # waits for an accelerator too
+        passed = clock() - began
+        if torch.get_num_threads() == 1 and not (isinstance(made, torch.Tensor) and made.device.type != "cpu"):
+            clock = time.thread_time
         if passed < LEAST and runs < MOST:
             runs = min(2 * runs, MOST)
         else:

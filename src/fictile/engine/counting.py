@@ -43,6 +43,8 @@ class Work:
     touched: int = 0  # bytes that are read and written
     fresh: int = 0  # bytes of blocks so large that malloc has the system give them anew each time
     calls: int = 0  # operations of torch that compute something
+    laid: int = 0  # bytes of weights that are read from a file, as they lie in memory
+    hashed: int = 0  # bytes of files whose hash is taken
 
     def __add__(self, other: "Work") -> "Work":
         """One after the other."""

@@ -1,7 +1,7 @@
 """Peak memory and time of one way to run a request, phase by phase, from counted tensors and operations."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from math import ceil
@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from fictile.autoencoder import Spec, make_network, tiling
 from fictile.checkpoint import Parts
 from fictile.codec import MARGIN
-from fictile.denoiser import Conditioning, guide, guide_by_picture
 from fictile.engine import Rates, Work, count
 from fictile.engine.counting import GAPS
+from fictile.planning.denoising import denoising
 from fictile.planning.request import Request
 from fictile.planning.way import Way
-from fictile.recipe import PICTURE_GUIDANCE
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -27,9 +26,10 @@ STARTING = 40 * MIB  # bytes that the first run of anything adds: oneDNN's code,
 LATENTS = 6  # of all pictures, in float32, that a sampler and its guidance keep
 SAVING = 3  # pictures, in float32, that writing one takes beside itself
 MOST_MAPS = 16  # of a U-Net's greatest width at the size of the latent, for each branch of guidance: none holds as much
-# For each byte of weights in float32: bytes that are touched (read, widened, laid channels last), and that the system
-# gives anew (as they are read, and as they are laid). For each tensor: calls, of the modules that hold it too.
-READ, GIVEN, CALLS = 4, 2, 30
+# For each byte of weights in float32: bytes that the system gives anew, as they are read and as they are laid. For each
+# tensor: calls, of the modules that hold it too (seen: 17 and 18). For each number: bytes in the file, as Fictile and
+# most others store it.
+GIVEN, CALLS, STORED = 2, 18, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +95,10 @@ def forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, *, proces
     if way.once:
         held -= sum(map(_numbers, parts.text.networks)) * way.runtime.dtype.itemsize
     latents = LATENTS * request.count * 4 * _cells(parts, request)
-    steps = list(_steps(parts, request, way, context))
-    seconds = sum(speeds.networks.seconds(work) for work in steps)
-    add(f"denoise, {len(steps)} evaluations", max(work.memory for work in steps) + latents, seconds)
+    placed = replace(parts.denoiser, network=_placed(parts.denoiser.network, way.runtime.dtype))
+    steps = denoising(parts, placed, request, way.group, context)
+    seconds = speeds.networks.seconds(steps.work)
+    add(f"denoise, {steps.evaluations} evaluations", steps.work.memory + latents, seconds)
     if way.once:
         held -= _numbers(parts.denoiser.network) * way.runtime.dtype.itemsize
     decoding = _autoencoding(parts, request, way, bands(), encode=False)
@@ -147,9 +148,9 @@ def _numbers(network: nn.Module) -> int:
 
 
 def _reading(parts: Parts) -> Work:
-    size = 4 * sum(map(_numbers, _networks(parts)))
+    numbers = sum(map(_numbers, _networks(parts)))
     tensors = sum(1 for network in _networks(parts) for _ in network.parameters())
-    return Work(touched=READ * size, fresh=GIVEN * size, calls=CALLS * tensors)
+    return Work(laid=4 * numbers, fresh=GIVEN * 4 * numbers, hashed=STORED * numbers, calls=CALLS * tensors)
 
 
 def _text(parts: Parts, request: Request, way: Way) -> tuple[Work, int]:
@@ -161,41 +162,6 @@ def _text(parts: Parts, request: Request, way: Way) -> tuple[Work, int]:
         ids = torch.zeros(2 * chunks, network.spec.context, dtype=torch.int64, device="meta")
         work += count(partial(placed, ids))
     return work, chunks * parts.text.networks[0].spec.context
-
-
-def _steps(parts: Parts, request: Request, way: Way, context: int) -> Iterator[Work]:
-    """Every evaluation of the denoiser, for all pictures. Two of a kind are counted once."""
-    known = dict[tuple[bool, int], Work]()
-    denoiser = replace(parts.denoiser, network=_placed(parts.denoiser.network, way.runtime.dtype))
-    groups = [way.group] * (request.count // way.group)
-    groups += [request.count % way.group] * (request.count % way.group > 0)
-    channels, high, wide = request.latent(parts)
-    for level in request.levels(parts):
-        acts = request.guidance.acts_at(level)
-        total = Work()
-        for group in groups:
-            if (acts, group) not in known:
-                x = torch.empty(group, channels, high, wide, device="meta")
-                told = _told(parts, context, x)
-                if denoiser.sight == "picture":
-                    run = guide_by_picture(denoiser, told, told, request.guidance, PICTURE_GUIDANCE)
-                else:
-                    run = guide(denoiser, told, told, request.guidance)
-                known[acts, group] = count(partial(run, x, level))
-            total += known[acts, group]
-        yield total
-
-
-def _told(parts: Parts, context: int, x: Tensor) -> Conditioning:
-    """A conditioning of the right shape for these latents."""
-    spec, group = parts.denoiser.network.spec, len(x)
-    pooled = sizes = beside = None
-    if added := parts.text.added:
-        pooled, sizes = (torch.empty(group, features, device="meta") for features in added)
-    if more := spec.in_channels - x.shape[1]:
-        beside = torch.empty(group, more, *x.shape[2:], device="meta")
-    told = Conditioning.of(torch.empty(group, context, spec.context_width, device="meta"), pooled, sizes)
-    return replace(told, beside=beside)
 
 
 def _autoencoding(parts: Parts, request: Request, way: Way, within: int, *, encode: bool) -> Work:

@@ -8,12 +8,17 @@ from functools import partial
 import psutil
 
 from fictile.checkpoint import Parts
-from fictile.engine import Runtime, calibrate
+from fictile.diffusion import check_speed
+from fictile.engine import OPENVINO, Runtime, calibrate
 from fictile.errors import RequestError
 from fictile.planning.forecast import Forecast, Speeds, at_most, forecast
 from fictile.planning.request import Request
 from fictile.planning.way import other_ways, plain_way
 
+OPENVINO_UNKNOWN = (
+    "This is a plan for the eager back end. OpenVINO takes more memory than that, which nobody can foretell: it holds "
+    "graphs with weights of their own beside torch's, and a limit may be passed. It first makes a graph, or reads it."
+)
 SMALLER = (0.75, 0.5, 0.25)  # of the sides: sizes that are tried where nothing fits
 
 
@@ -40,21 +45,28 @@ class Plan:
     @property
     def group(self) -> int | None:
         """How many pictures to denoise at once; None for all of them."""
-        return self.chosen.way.group if self.chosen.way.group < self.request.count else None
+        return self.chosen.way.group if self.chosen.way.group < self.plain.way.group else None
 
     @property
     def once(self) -> bool:
         """Whether to load the model for this run alone."""
         return self.chosen.way.once
 
+    @property
+    def reservation(self) -> str | None:
+        """Where it is not known what the request takes, what is known, as a sentence."""
+        return OPENVINO_UNKNOWN if self.chosen.way.runtime.backend == OPENVINO else None
+
     def lines(self, *, verbose: bool) -> list[str]:
-        """What a user should know, a line each: what is done otherwise to fit; with `verbose`, each phase as well."""
+        """What a user should know, a line each: what is done otherwise to fit, and where that cannot be promised; with
+        `verbose`, each phase as well.
+        """
         found = list[str]()
         if self.differences:
             found.append(f"To fit into {in_words(self.room)}: {', '.join(self.differences)}.")
         if verbose:
             found += [f"Plan: {one.name}, {in_words(one.memory)}, {one.seconds:.1f} s" for one in self.chosen.phases]
-        return found
+        return found + ([self.reservation] if self.reservation else [])
 
 
 def prepare(parts: Parts, request: Request, runtime: Runtime) -> Plan | None:
@@ -62,7 +74,9 @@ def prepare(parts: Parts, request: Request, runtime: Runtime) -> Plan | None:
 
     Raises RequestError as `make_plan` does.
     """
-    if at_most(parts, request) <= runtime.room():
+    unknown = runtime.backend == OPENVINO and runtime.max_memory is not None  # which has to be said
+    if at_most(parts, request) <= runtime.room() and not unknown:
+        check_speed(request.speed, runtime.backend)
         return None
     return make_plan(parts, request, runtime, thorough=False)
 
@@ -77,6 +91,7 @@ def make_plan(
 
     Raises RequestError for a request that cannot fit, with what would.
     """
+    check_speed(request.speed, runtime.backend)
     process = psutil.Process(os.getpid()).memory_info().rss if process is None else process
     room = min(process + runtime.room(process), runtime.max_memory or sys.maxsize)
     speeds = Speeds(networks=calibrate(runtime, runtime.dtype), autoencoder=calibrate(runtime, runtime.decode_dtype))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from fictile.checkpoint import Parts
-from fictile.denoiser import Guidance
+from fictile.denoiser import EXACT, Guidance, speed_of
 from fictile.diffusion import check_size, usual_strength
 from fictile.errors import RequestError
 from fictile.sampling import SAMPLERS, chosen_names, make_steps
@@ -28,8 +28,10 @@ class Request:
     strength: float = 1.0
     from_picture: bool = False  # which is encoded first
     tiling: str = "auto"
+    speed: str = EXACT
 
     def __post_init__(self) -> None:
+        speed_of(self.speed)
         if self.count < 1:
             raise RequestError(f"{self.count} pictures were asked for; make 1 or more.")
         if not 0 <= self.strength <= 1:
@@ -73,6 +75,7 @@ def request_for(
     masked: bool = False,
     strength: float | None = None,
     tiling: str = "auto",
+    speed: str = EXACT,
 ) -> Request:
     """A request to a model; what is None is its default. Raises RequestError for what it cannot be asked."""
     defaults = parts.defaults
@@ -90,4 +93,5 @@ def request_for(
         strength=(usual if strength is None else strength) if from_picture else 1.0,
         from_picture=from_picture,
         tiling=tiling,
+        speed=speed,
     )

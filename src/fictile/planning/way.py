@@ -31,8 +31,8 @@ class Way:
 
 
 def plain_way(runtime: Runtime, request: Request) -> Way:
-    """All pictures at once and as a whole."""
-    return Way(runtime=runtime, group=request.count, tiling=request.tiling == "on")
+    """All pictures at once and as a whole, or one by one where the back end takes them so."""
+    return Way(runtime=runtime, group=1 if runtime.one_by_one else request.count, tiling=request.tiling == "on")
 
 
 def other_ways(plain: Way, request: Request) -> Iterator[Way]:
@@ -40,7 +40,7 @@ def other_ways(plain: Way, request: Request) -> Iterator[Way]:
 
     All of them let networks go, which costs no time.
     """
-    groups = [group for group in (request.count // 2, request.count // 4, 1) if 0 < group < request.count]
+    groups = [group for group in (request.count // 2, request.count // 4, 1) if 0 < group < plain.group]
     tilings = (False, True) if request.tiling == "auto" else (plain.tiling,)
     for group in dict.fromkeys((plain.group, *groups)):
         for tiling in tilings:

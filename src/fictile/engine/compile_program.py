@@ -16,8 +16,7 @@ def main(program: str, package: str, threads: int) -> None:
     from torch._inductor import aoti_compile_and_package, config
 
     torch.set_num_threads(threads)
-    # One program is one piece of C++: there is nothing to share out, nor headers to be made ready for the next.
-    settings = {"compile_threads": 1, "cpp.threads": threads, "cpp_cache_precompile_headers": False}
+    settings = {"compile_threads": 1, "cpp.threads": threads}  # one program is one piece of C++: nothing to share out
     with config.patch(settings), torch.no_grad():
         aoti_compile_and_package(torch.export.load(program), package_path=package)
 

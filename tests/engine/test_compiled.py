@@ -1,7 +1,7 @@
 """torch's compiler as a back end: the same numbers at any size, from one program that is kept on the disk.
 
 Compiling takes half a minute of the processor however small the network is, most of it C++ reading torch's headers: one
-test does it, and the others that do are slow.
+program is made for all, and the tests that need another are slow.
 """
 
 import os
@@ -63,7 +63,6 @@ def _no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[r
     monkeypatch.setattr(Compiled, "_compile", refused)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_no_compiling")
 def test_one_program_gives_the_networks_answer_at_every_size_and_to_threads(made: Path) -> None:
     job = a_job()
@@ -77,7 +76,6 @@ def test_one_program_gives_the_networks_answer_at_every_size_and_to_threads(made
     assert [len(list(folder.iterdir())) for folder in made.iterdir()] == [1]  # nothing else of the compiler's is left
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_no_compiling")
 def test_other_weights_threads_and_precisions_are_other_programs(made: Path) -> None:
     job = a_job()
@@ -131,6 +129,7 @@ def test_the_compilers_process_ends_with_ours(tmp_path: Path) -> None:
         assert process.wait(60) == 1
 
 
+@pytest.mark.slow
 def test_the_unet_answers_the_same_at_every_size_and_no_process_is_left(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

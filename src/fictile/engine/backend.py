@@ -74,7 +74,7 @@ def choose_backend(name: str, device: torch.device, precision: str) -> str:
             "choose those or the eager back end."
         )
     if name == COMPILED and (missing := _missing(device)):
-        raise RequestError(f"The compiled back end {missing}; choose the eager one.")
+        raise RequestError(f"The compiled back end {missing}, or choose the eager one.")
     return name
 
 
@@ -82,7 +82,7 @@ def _missing(device: torch.device) -> str | None:
     """Why torch's compiler cannot run here, as far as that is quickly seen."""
     if device.type not in {"cpu", "cuda"} or sys.platform == "win32":
         where = f"Windows ({device.type})" if sys.platform == "win32" else device.type
-        return f"runs on CPUs and CUDA of Linux and macOS, not on {where}"
+        return f"runs on CPUs and CUDA of Linux and macOS, not on {where}: choose another device"
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # as torch._inductor.config.cpp
     if shutil.which(compiler) is None:
         return f"needs a C++ compiler, and {compiler} is not there: install one (such as Debian's g++), name it in CXX"

@@ -6,8 +6,8 @@ programs on the machine count little.
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from statistics import median
 
 import torch
@@ -16,7 +16,8 @@ import fictile
 from benchmarks.machine import this_machine
 from benchmarks.report import caption
 from fictile.denoiser import EXACT, SPEEDS, Guidance
-from fictile.engine import OPENVINO, choose_runtime
+from fictile.engine import COMPILED, OPENVINO, choose_runtime
+from fictile.errors import RequestError
 from fictile.fidelity.metrics import psnr
 from fictile.made import GeneratedPicture
 from fictile.model import Model
@@ -49,8 +50,10 @@ def ways() -> dict[str, Way]:
     eager = fictile.load(runtime=runtime)
     found = {f"speed {speed}": Way(model=eager, speed=speed) for speed in SPEEDS}
     found["guidance interval {} to {}".format(*INTERVAL)] = Way(model=eager, interval=INTERVAL)
-    if find_spec("openvino"):
-        found["back end openvino"] = Way(model=fictile.load(runtime=replace(runtime, backend=OPENVINO)))
+    for backend in (OPENVINO, COMPILED):
+        with suppress(RequestError):  # it is not to be had here
+            choose_runtime("cpu", "float32", backend)
+            found[f"back end {backend}"] = Way(model=fictile.load(runtime=replace(runtime, backend=backend)))
     return found
 
 

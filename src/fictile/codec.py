@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.autoencoder import AnyAutoencoder, PrecisionLadder, PrecisionMemory, Ready, tiling
-from fictile.engine import OPENVINO, Job, Runtime, precision_name, ran_out_of_memory
+from fictile.engine import COMPILERS, Job, Runtime, precision_name, ran_out_of_memory
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent, LatentSpace
 from fictile.picture import Picture, crop, pad_to_multiple
@@ -43,7 +43,7 @@ class AutoencoderCodec:
         own: bool = False,
     ) -> None:
         self.runtime = runtime
-        ready = partial(_ready, runtime) if runtime.backend == OPENVINO else None
+        ready = partial(_ready, runtime) if runtime.backend in COMPILERS else None
         self._ladder = PrecisionLadder(autoencoder, runtime.device, own=own, ready=ready)
         self._memory = memory
         self._told: set[str] = set()
@@ -196,7 +196,9 @@ class AutoencoderCodec:
 def _ready(runtime: Runtime, dtype: torch.dtype) -> Ready:
     """What makes an autoencoder's graphs ready, in this precision."""
     backend = replace(runtime, dtype=dtype).runner()
-    return lambda network, example: backend.ready(Job(network=network, example=[(example, (0, 2, 3))]))
+    return lambda network, example, multiple: backend.ready(
+        Job(network=network, example=[(example, (0, 2, 3))], multiple=multiple)
+    )
 
 
 def check_tiling(name: str) -> None:

@@ -24,7 +24,7 @@ from fictile.denoiser import (
     speed_of,
     through,
 )
-from fictile.engine import EAGER, OPENVINO, Job, Run, Runtime, let_go
+from fictile.engine import COMPILERS, EAGER, Job, Run, Runtime, let_go
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
 from fictile.recipe import PICTURE_GUIDANCE, Recipe
@@ -279,9 +279,9 @@ def _placed(network: Network, runtime: Runtime, *, own: bool) -> Network:
 
 
 def _placed_denoiser(denoiser: Denoiser, runtime: Runtime, *, own: bool) -> Denoiser:
-    """The denoiser where it runs; if by OpenVINO, its network still embeds the times and reads the text."""
+    """The denoiser where it runs; if by a compiler, its network still embeds the times and reads the text."""
     network = _placed(denoiser.network, runtime, own=own)
-    step = through(_Graph(network, runtime)) if runtime.backend == OPENVINO else None
+    step = through(_Graph(network, runtime)) if runtime.backend in COMPILERS else None
     return replace(denoiser, network=network, step=step)
 
 
@@ -299,7 +299,9 @@ class _Graph:
         exact = replace(self._runtime, device=torch.device("cpu"), dtype=torch.float32)
         is_exact = (exact.device, exact.dtype) == (self._runtime.device, self._runtime.dtype)
         graph = UNetGraph(_placed(self._network, exact, own=is_exact))
-        return self._runtime.runner().ready(Job(network=graph, example=graph.example()))
+        return self._runtime.runner().ready(
+            Job(network=graph, example=graph.example(), multiple=graph.network.spec.multiple)
+        )
 
 
 def _by(size: Sequence[int]) -> str:

@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,7 @@ def test_the_reference_is_float32_and_one_by_one(monkeypatch: pytest.MonkeyPatch
         ("reference", "cpu", "bf16", "runs in float32 and bf16 was asked for; leave the precision out"),
         ("openvino", "cpu", "fp16", "float32 or bf16 on CPUs and Intel GPUs, not in fp16 on cpu"),
         ("openvino", "cuda", "bf16", "not in bf16 on cuda"),
+        ("compiled", "mps", "fp16", "compiled back end runs on CPUs and CUDA of Linux and macOS, not on mps: choose"),
     ],
 )
 def test_refuses_what_cannot_be(
@@ -55,3 +57,20 @@ def test_says_how_to_get_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_backend("auto", CPU, "float32") in BACKENDS
     with pytest.raises(RequestError, match="not installed"):
         replace(choose_runtime("cpu"), backend="openvino").runner()
+
+
+def test_says_what_compiling_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fictile.engine.backend.find_spec", missing)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    with pytest.raises(
+        RequestError, match=r"needs a C\+\+ compiler, and /nowhere/c\+\+ is not there: install one .*, or choose"
+    ):
+        choose_backend("compiled", CPU, "float32")
+    monkeypatch.setenv("CXX", sys.executable)
+    assert choose_backend("compiled", CPU, "fp16") == "compiled"
+    with pytest.raises(RequestError, match="needs triton on CUDA, and it is not installed"):
+        choose_backend("compiled", torch.device("cuda"), "bf16")
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(RequestError, match="not on Windows"):
+        choose_backend("compiled", CPU, "float32")

@@ -62,19 +62,28 @@ def test_on_a_busy_machine_no_more_threads_than_cores_are_left(threads: int, loa
 
 @pytest.mark.parametrize(("installed", "how"), [(True, "doctor --backend openvino"), (False, "pip install")])
 def test_says_what_openvino_would_give_here(installed: bool, how: str) -> None:
-    assert how in faster(FLOAT32, openvino=installed)["--backend openvino"]
+    assert how in faster(FLOAT32, openvino=installed, compiling=False)["--backend openvino"]
     for there in (replace(CPU, device=torch.device("cuda")), replace(CPU, dtype=torch.float16)):
-        assert "--backend openvino" not in faster(there, openvino=installed)
+        assert "--backend openvino" not in faster(there, openvino=installed, compiling=False)
+
+
+def test_offers_to_compile_where_that_can_be_done() -> None:
+    assert "doctor --backend compiled" in faster(FLOAT32, openvino=False, compiling=True)["--backend compiled"]
+    assert "--backend compiled" not in faster(FLOAT32, openvino=False, compiling=False)
+    gpu = replace(CPU, device=torch.device("cuda"))  # nobody has measured it there
+    assert "--backend compiled" not in faster(gpu, openvino=False, compiling=True)
 
 
 def test_offers_nothing_that_would_be_refused() -> None:
-    for backend in ("openvino", "reference"):
-        assert list(faster(replace(FLOAT32, backend=backend), openvino=True)) == ["--guidance-interval 0.15-0.85"]
+    for backend in ("compiled", "openvino", "reference"):
+        assert list(faster(replace(FLOAT32, backend=backend), openvino=True, compiling=True)) == [
+            "--guidance-interval 0.15-0.85"
+        ]
 
 
 def test_the_figures_are_those_of_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "speed.md").read_text(encoding="utf-8")
-    for gain in faster(FLOAT32, openvino=True).values():
+    for gain in faster(FLOAT32, openvino=True, compiling=True).values():
         figures = re.findall(r"\d+\.\d+(?: dB)?|\d+ to \d+ %", gain)
         assert figures
         assert all(figure in page for figure in figures), gain

@@ -1,7 +1,6 @@
 """OpenVINO as a back end: the same numbers at any size, and graphs that are kept on the disk."""
 
 import ctypes
-import importlib
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -67,28 +66,6 @@ def test_works_where_nothing_can_be_kept(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     job, x = a_job(), torch.randn(1, 3, 8, 8)
     torch.testing.assert_close(ready(job, tmp_path / "file")(x), job.network(x), rtol=1e-4, atol=1e-5)
-
-
-def test_graphs_that_were_used_longest_ago_make_room(tmp_path: Path) -> None:
-    for age, name in enumerate(["newest", "used", "forgotten"]):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / backend.GRAPH).write_bytes(bytes(10))
-        os.utime(tmp_path / name, (1000 - age, 1000 - age))
-    backend.make_room(tmp_path, 20, tmp_path / "newest")
-    assert {folder.name for folder in tmp_path.iterdir()} == {"newest", "used"}
-    backend.make_room(tmp_path, 1, tmp_path / "newest")
-    assert [folder.name for folder in tmp_path.iterdir()] == ["newest"]
-
-
-def test_another_code_of_the_same_structure_is_another_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    code = "from torch import nn\nclass Scaled(nn.Module):\n    def forward(self, x):\n        return x * {}\n"
-    keys: list[str] = []
-    for factor in (2, 10):
-        (tmp_path / "scaled_network.py").write_text(code.format(factor))
-        network = importlib.import_module("scaled_network").Scaled()
-        keys.append(backend.key(Job(network=network, example=[(torch.zeros(1, 3), (0,))])))
-    assert keys[0] != keys[1]
 
 
 def test_threads_may_share_a_graph(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_limit_that_cannot_be_promised_is_never_passed_over(tiny: Parts) -> No
     assert prepare(tiny, request, runtime) is None
     planned = prepare(tiny, request, replace(runtime, backend="openvino"))
     assert planned is not None
-    assert planned.lines(verbose=False) == [plan.OPENVINO_UNKNOWN]
+    assert planned.lines(verbose=False) == [plan.UNKNOWN["openvino"]]
 
 
 def test_one_by_one_is_planned_so_and_nothing_is_said_of_it(tiny: Parts) -> None:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from fictile.autoencoder.kl import KL
 from fictile.autoencoder.spec import KLSpec
 
-Ready = Callable[[nn.Module, Tensor], Callable[[Tensor], Tensor]]
-"""Makes a network ready, given an example of maps ("b c h w") whose batch, height and width may be others."""
+Ready = Callable[[nn.Module, Tensor, int], Callable[[Tensor], Tensor]]
+"""Makes a network ready, given an example of maps ("b c h w"), whose batch, height and width may be others, and what
+heights and widths are multiples of."""
 
 
 class Graphs:
@@ -34,12 +35,12 @@ class Graphs:
 
     @cached_property
     def _encoder(self) -> Callable[[Tensor], Tensor]:
-        side = 2 * self._spec.factor
-        return self._ready(_Encode(self._network()), torch.zeros(1, 3, side, side))
+        factor = self._spec.factor
+        return self._ready(_Encode(self._network()), torch.zeros(2, 3, 3 * factor, 4 * factor), factor)
 
     @cached_property
     def _decoder(self) -> Callable[[Tensor], Tensor]:
-        return self._ready(_Decode(self._network()), torch.zeros(1, self._spec.channels, 2, 2))
+        return self._ready(_Decode(self._network()), torch.zeros(2, self._spec.channels, 3, 4), 1)
 
 
 class _Encode(nn.Module):

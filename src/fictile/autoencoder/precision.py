@@ -59,7 +59,7 @@ class PrecisionLadder:
         return self._copies[dtype]
 
     def _graphed(self, autoencoder: AnyAutoencoder, dtype: torch.dtype) -> AnyAutoencoder:
-        """The autoencoder, with graphs of the exact network where there is a compiler of them; none has float16."""
+        """The autoencoder, with graphs of the exact network where there is a compiler of them; float16 overflows."""
         if self._ready and dtype != torch.float16 and isinstance(self._exact.network, KL):
             autoencoder.graphs = Graphs(self._exact.network.spec, self._exact_kl, self._ready(dtype))
         return autoencoder

@@ -144,7 +144,7 @@ Backend = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Who runs the networks: auto, eager, openvino, or reference (float32, one by one).",
+        help="Who runs the networks: auto, eager, compiled, openvino, or reference (float32, one by one).",
         rich_help_panel=MODEL,
         show_default=False,
     ),

@@ -26,13 +26,15 @@ class UNetGraph(nn.Module):
         return self.network.step(x, shifts, text)
 
     def example(self) -> list[tuple[Tensor, tuple[int, ...]]]:
-        """What `forward` takes, small: each tensor, and the axes whose sizes may be others."""
-        network, batch = self.network, 2
-        side = 2 * network.spec.multiple
-        x = torch.zeros(batch, network.spec.in_channels, side, side)
-        shifts = [torch.zeros(1, block.time_emb_proj.out_features) for block in network.residual_blocks]
+        """What `forward` takes, small: each tensor, and the axes whose sizes may be others.
+
+        Sizes that are free of one another differ, and none is 1: compilers take what is equal for the same.
+        """
+        network, batch, multiple = self.network, 2, self.network.spec.multiple
+        x = torch.zeros(batch, network.spec.in_channels, 3 * multiple, 4 * multiple)
+        shifts = [torch.zeros(batch, block.time_emb_proj.out_features) for block in network.residual_blocks]
         read = [
-            torch.zeros(batch, attention.heads, 3, attention.to_k.out_features // attention.heads)
+            torch.zeros(batch, attention.heads, 5, attention.to_k.out_features // attention.heads)
             for attention in network.readers
             for _ in ("keys", "values")
         ]
@@ -44,6 +46,7 @@ def through(run: Callable[..., Tensor]) -> Callable[[Tensor, Shifts, Reading], F
 
     def step(x: Float[Tensor, "b i h w"], shifts: Shifts, text: Reading) -> Float[Tensor, "b o h w"]:
         shifts, text = spread_rows(shifts, text, len(x))
-        return run(x, *shifts.values(), *(part for pair in text.values() for part in pair))
+        rows = [shift.expand(len(x), -1) for shift in shifts.values()]
+        return run(x, *rows, *(part for pair in text.values() for part in pair))
 
     return step

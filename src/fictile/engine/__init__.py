@@ -1,6 +1,17 @@
 """Where and how the work runs: device, precision, threads; what the machine can do, and what makes it slow."""
 
-from fictile.engine.backend import BACKENDS, EAGER, OPENVINO, REFERENCE, Backend, Job, Run, choose_backend
+from fictile.engine.backend import (
+    BACKENDS,
+    COMPILED,
+    COMPILERS,
+    EAGER,
+    OPENVINO,
+    REFERENCE,
+    Backend,
+    Job,
+    Run,
+    choose_backend,
+)
 from fictile.engine.calibration import Rates, calibrate
 from fictile.engine.counting import Work, count
 from fictile.engine.doctor import Diagnosis, Finding, examine
@@ -10,6 +21,8 @@ from fictile.engine.runtime import PRECISIONS, Runtime, choose_runtime, precisio
 
 __all__ = [
     "BACKENDS",
+    "COMPILED",
+    "COMPILERS",
     "EAGER",
     "OPENVINO",
     "PRECISIONS",

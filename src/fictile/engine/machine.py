@@ -29,7 +29,7 @@ def this_machine() -> Machine:
     """The machine as it is now."""
     memory = psutil.virtual_memory()
     return Machine(
-        cpu=_cpuinfo().get("model name") or platform.processor() or platform.machine(),
+        cpu=cpu_name(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         instructions=cpu_instructions(),
         memory=memory.total,
@@ -38,6 +38,11 @@ def this_machine() -> Machine:
         load=round(psutil.getloadavg()[0], 2),
         system=platform.platform(),
     )
+
+
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
 
 
 def cpu_instructions() -> tuple[str, ...]:

@@ -4,29 +4,25 @@ The graph is made with OpenVINO's own frontend. Its `convert_model` would do the
 user has opted out; nothing that Fictile does reaches the network unasked.
 """
 
-import hashlib
 import os
 import shutil
-import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
 from contextlib import suppress
-from inspect import getsource
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fictile.engine.backend import Job, Run
+from fictile.engine.kept import key, make_room, shape
 from fictile.engine.signals import own_signal_stack
 from fictile.errors import FictileError
 from fictile.files import cache_folder
 
 GRAPH = "graph.xml"  # and its weights beside it, in graph.bin
-KEPT = 16 << 30  # bytes of all graphs; beyond, those go that were used longest ago
 HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}  # its names of the precisions
 
 
@@ -68,7 +64,9 @@ class OpenVINO:
 
     def _graph(self, core: Any, job: Job) -> Any:
         """The graph from the disk; where it is not there or cannot be read, made and put there if there is room."""
-        folder = self._folder / key(job)
+        import openvino
+
+        folder = self._folder / key(job, openvino.get_version())
         if (folder / GRAPH).exists():
             with suppress(RuntimeError):
                 graph = core.read_model(folder / GRAPH)
@@ -84,21 +82,6 @@ class OpenVINO:
         return core.read_model(folder / GRAPH)
 
 
-def key(job: Job) -> str:
-    """A hash of all that a graph depends on: the weights, the structure, its code, the axes, and who makes it."""
-    import openvino
-
-    from fictile import __version__
-
-    shapes = [_shape(tensor, free) for tensor, free in job.example]
-    digest = hashlib.sha256(repr((openvino.get_version(), __version__, str(job.network), shapes)).encode())
-    digest.update(_code(job.network).encode())
-    for name, weight in job.network.state_dict().items():
-        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:32]
-
-
 def convert(job: Job) -> Any:
     """The network as a graph whose free axes may have any size."""
     import openvino
@@ -112,8 +95,8 @@ def convert(job: Job) -> Any:
         )
         frontend = FrontEndManager().load_by_framework("pytorch")
         graph = frontend.convert(frontend.load(decoder))
-    shapes = [_shape(tensor, free) for tensor, free in job.example]
-    graph.reshape({place: openvino.PartialShape(shape) for place, shape in zip(graph.inputs, shapes, strict=True)})
+    shapes = [shape(tensor, free) for tensor, free in job.example]
+    graph.reshape({place: openvino.PartialShape(sizes) for place, sizes in zip(graph.inputs, shapes, strict=True)})
     return graph
 
 
@@ -130,31 +113,7 @@ def keep(graph: Any, folder: Path) -> None:
         openvino.save_model(graph, whole / GRAPH, compress_to_fp16=False)
         with suppress(FileExistsError):
             whole.replace(folder)
-    make_room(folder.parent, KEPT, folder)
-
-
-def make_room(folder: Path, most: int, newest: Path) -> None:
-    """Remove graphs, those that were used longest ago first, until the rest take at most so many bytes."""
-    graphs = sorted(folder.glob(f"*/{GRAPH}"), key=lambda file: file.parent.stat().st_mtime, reverse=True)
-    taken = 0
-    for graph in sorted(graphs, key=lambda file: file.parent != newest):
-        taken += sum(file.stat().st_size for file in graph.parent.iterdir())
-        if taken > most and graph.parent != newest:
-            shutil.rmtree(graph.parent, ignore_errors=True)
-
-
-def _shape(tensor: Tensor, free: Sequence[int]) -> list[int]:
-    """The sizes of a tensor, with -1 for those that are free."""
-    return [-1 if axis in free else size for axis, size in enumerate(tensor.shape)]
-
-
-def _code(network: nn.Module) -> str:
-    """What the files say in which the network's parts are written, as far as they are there to be read."""
-    texts: list[str] = []
-    for name in sorted({type(part).__module__ for part in network.modules()}):
-        with suppress(OSError, TypeError):  # a program may come without its sources
-            texts.append(getsource(sys.modules[name]))
-    return "".join(texts)
+    make_room(folder.parent, folder)
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ import psutil
 import torch
 
 from fictile.convolution import fast_convolutions
-from fictile.engine.backend import EAGER, OPENVINO, REFERENCE, Backend, Eager, choose_backend
+from fictile.engine.backend import COMPILED, EAGER, OPENVINO, REFERENCE, Backend, Eager, choose_backend
 from fictile.engine.machine import cpu_instructions
 from fictile.engine.memory import free_memory
 from fictile.errors import RequestError
@@ -45,11 +45,16 @@ class Runtime:
 
     def runner(self) -> Backend:
         """The back end, ready for networks. Raises RequestError when it cannot be had, or not in this precision."""
-        if choose_backend(self.backend, self.device, self.precision) != OPENVINO:
-            return Eager()
-        from fictile.engine.openvino import OpenVINO
+        name = choose_backend(self.backend, self.device, self.precision)
+        if name == OPENVINO:
+            from fictile.engine.openvino import OpenVINO
 
-        return OpenVINO(self.device, self.dtype, self.threads)
+            return OpenVINO(self.device, self.dtype, self.threads)
+        if name == COMPILED:
+            from fictile.engine.compiled import Compiled
+
+            return Compiled(self.device, self.dtype, self.threads)
+        return Eager()
 
     def room(self, held: int | None = None) -> int:
         """Bytes that the process can still take: what is free, and not more than it may. On an accelerator torch itself

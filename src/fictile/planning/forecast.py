@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from fictile.autoencoder import Spec, make_network, tiling
 from fictile.checkpoint import Parts
 from fictile.codec import MARGIN
-from fictile.engine import Rates, Work, count
+from fictile.convolution import fast_convolutions
+from fictile.engine import EAGER, Rates, Work, count
 from fictile.engine.counting import GAPS
 from fictile.planning.denoising import denoising
 from fictile.planning.request import Request
@@ -74,6 +75,11 @@ def forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, *, proces
 
     Raises RequestError for a request that the model cannot be asked.
     """
+    with way.runtime.limited():  # networks count what they will do in a run
+        return _forecast(parts, request, way, speeds, process, room)
+
+
+def _forecast(parts: Parts, request: Request, way: Way, speeds: Speeds, process: int, room: int) -> Forecast:
     loading, resident = _weights(parts, way)
     base = process + STARTING
     pixels = 3 * request.size[0] * request.size[1] * 4
@@ -169,7 +175,7 @@ def _autoencoding(parts: Parts, request: Request, way: Way, within: int, *, enco
     space, spec, dtype = parts.autoencoder.space, parts.autoencoder.spec, way.runtime.decode_dtype
     _, high, wide = request.latent(parts)
     size = high * space.factor, wide * space.factor
-    whole = _whole(spec, size, dtype, encode)
+    whole = _whole(spec, size, dtype, encode, way.runtime.backend == EAGER and not way.tiling)
     if not way.tiling:
         return whole
     bands = _bands(spec, size, dtype, encode, within)
@@ -179,14 +185,15 @@ def _autoencoding(parts: Parts, request: Request, way: Way, within: int, *, enco
 
 
 @lru_cache(maxsize=16)
-def _whole(spec: Spec, size: tuple[int, int], dtype: torch.dtype, encode: bool) -> Work:
+def _whole(spec: Spec, size: tuple[int, int], dtype: torch.dtype, encode: bool, fast: bool) -> Work:
     with torch.device("meta"):
         network = make_network(spec).requires_grad_(False).eval()
     placed = _placed(network, dtype)
     height, width = size
     shape = (1, 3, height, width) if encode else (1, spec.channels, height // spec.factor, width // spec.factor)
     half: Callable[[Tensor], object] = placed.encode if encode else placed.decode
-    return count(partial(half, torch.empty(shape, dtype=dtype, device="meta")))
+    with fast_convolutions(fast):
+        return count(partial(half, torch.empty(shape, dtype=dtype, device="meta")))
 
 
 @lru_cache(maxsize=16)

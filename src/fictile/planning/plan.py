@@ -9,16 +9,22 @@ import psutil
 
 from fictile.checkpoint import Parts
 from fictile.diffusion import check_speed
-from fictile.engine import OPENVINO, Runtime, calibrate
+from fictile.engine import COMPILED, OPENVINO, Runtime, calibrate
 from fictile.errors import RequestError
 from fictile.planning.forecast import Forecast, Speeds, at_most, forecast
 from fictile.planning.request import Request
 from fictile.planning.way import other_ways, plain_way
 
-OPENVINO_UNKNOWN = (
-    "This is a plan for the eager back end. OpenVINO takes more memory than that, which nobody can foretell: it holds "
-    "graphs with weights of their own beside torch's, and a limit may be passed. It first makes a graph, or reads it."
-)
+UNKNOWN = {
+    OPENVINO: (
+        "This is a plan for the eager back end. OpenVINO takes more memory than that, which nobody can foretell: it holds "
+        "graphs with weights of their own beside torch's, and a limit may be passed. It first makes a graph, or reads it."
+    ),
+    COMPILED: (
+        "This is a plan for the eager back end. What compiled programs take is not foretold: they hold weights of their "
+        "own, and a limit may be passed. The first run compiles them, which takes minutes."
+    ),
+}
 SMALLER = (0.75, 0.5, 0.25)  # of the sides: sizes that are tried where nothing fits
 
 
@@ -55,7 +61,7 @@ class Plan:
     @property
     def reservation(self) -> str | None:
         """Where it is not known what the request takes, what is known, as a sentence."""
-        return OPENVINO_UNKNOWN if self.chosen.way.runtime.backend == OPENVINO else None
+        return UNKNOWN.get(self.chosen.way.runtime.backend)
 
     def lines(self, *, verbose: bool) -> list[str]:
         """What a user should know, a line each: what is done otherwise to fit, and where that cannot be promised; with
@@ -74,7 +80,7 @@ def prepare(parts: Parts, request: Request, runtime: Runtime) -> Plan | None:
 
     Raises RequestError as `make_plan` does.
     """
-    unknown = runtime.backend == OPENVINO and runtime.max_memory is not None  # which has to be said
+    unknown = runtime.backend in UNKNOWN and runtime.max_memory is not None  # which has to be said
     if at_most(parts, request) <= runtime.room() and not unknown:
         check_speed(request.speed, runtime.backend)
         return None

@@ -17,12 +17,13 @@ from fictile.planning.way import other_ways, plain_way
 
 UNKNOWN = {
     OPENVINO: (
-        "This is a plan for the eager back end. OpenVINO takes more memory than that, which nobody can foretell: it holds "
-        "graphs with weights of their own beside torch's, and a limit may be passed. It first makes a graph, or reads it."
+        "This is a plan for the eager back end. OpenVINO takes more memory than that, which nobody can foretell: it "
+        "holds graphs with weights of their own beside torch's, and a limit may be passed. It first makes a graph, or "
+        "reads it."
     ),
     COMPILED: (
-        "This is a plan for the eager back end. What compiled programs take is not foretold: they hold weights of their "
-        "own, and a limit may be passed. The first run compiles them, which takes minutes."
+        "This is a plan for the eager back end. What compiled programs take is not foretold: they hold weights of "
+        "their own, and a limit may be passed. The first run compiles them, which takes minutes."
     ),
 }
 SMALLER = (0.75, 0.5, 0.25)  # of the sides: sizes that are tried where nothing fits

@@ -1,7 +1,7 @@
 """torch's compiler as a back end: a network becomes a program, once; it is kept on the disk and loaded by the next run.
 
 It is compiled ahead of time (torch.export and AOTInductor), for all sizes. `torch.compile` itself would trace the
-network afresh in each process, which takes longer than some pictures, and again for each size of 1.
+network afresh in each process, which takes longer than some pictures, and compile it again where a size is 1.
 """
 
 import logging

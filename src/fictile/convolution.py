@@ -17,7 +17,7 @@ from torch.nn import functional as F
 TILE, EDGE = 4, 1  # outputs along a side of a tile; what its inputs have more on each side
 CHANNELS = 192  # with fewer in or out, the additions cost what they save (measured)
 TILES = 64  # in a picture; with fewer, it is the kernels that are costly to transform
-BLOCK, KERNELS = 16 << 20, 128 << 20  # bytes of transformed tiles, and of kernels, at a time
+BLOCK, KERNELS = 4 << 20, 128 << 20  # bytes of transformed tiles, and of kernels, at a time
 
 _KERNELS = (
     torch.tensor([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64) / 24

@@ -1,15 +1,18 @@
 """The choice between ways to run a request."""
 
 from dataclasses import replace
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
 from tests.tiny_model import tiny_folder
 
 from fictile.checkpoint import Parts
+from fictile.checkpoint.folder import PACKAGED
 from fictile.engine import Rates, choose_runtime
 from fictile.errors import RequestError
 from fictile.planning import make_plan, outline, plan, prepare, request_for
+from fictile.planning.forecast import at_most
 
 MIB = 2**20
 
@@ -55,6 +58,16 @@ def test_what_cannot_fit_is_refused_with_what_would(tiny: Parts) -> None:
         make_plan(tiny, large, runtime, process=0)
     with pytest.raises(RequestError, match="can be had; allow more, or take a smaller model"):
         make_plan(tiny, large, choose_runtime("cpu", max_memory=MIB), process=0)
+
+
+def test_no_way_takes_more_than_the_bound_that_needs_no_counting(tiny: Parts) -> None:
+    with as_file(files("fictile") / "builtin" / PACKAGED) as folder:
+        packaged = outline(folder)
+    for parts in (tiny, packaged):
+        for size, count in ((None, 1), (None, 5), ((512, 256), 2)):
+            request = request_for(parts, "a fox", count=count, size=size)
+            planned = make_plan(parts, request, choose_runtime("cpu"), process=0, thorough=False)
+            assert planned.plain.peak.memory <= at_most(parts, request)
 
 
 def test_what_is_small_is_not_counted(tiny: Parts) -> None:

@@ -100,8 +100,8 @@ def faster(runtime: Runtime, *, openvino: bool, compiling: bool) -> dict[str, st
         )
     if runtime.backend == EAGER and runtime.device.type == "cpu" and compiling:
         found["--backend compiled"] = (
-            "a step takes 0.81 of the time in float32 on AVX2, but minutes to compile each network once, and seconds lost "
-            "at each start: for very many pictures in one run; try fictile doctor --backend compiled"
+            "a step takes 0.81 of the time in float32 on AVX2, but minutes to compile each network once, and seconds "
+            "lost at each start: for very many pictures in one run; try fictile doctor --backend compiled"
         )
     return found
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fictile.autoencoder import Spec, make_network, tiling
 from fictile.checkpoint import Parts
 from fictile.codec import MARGIN
-from fictile.convolution import fast_convolutions
+from fictile.convolution import KERNELS, fast_convolutions
 from fictile.engine import EAGER, Rates, Work, count
 from fictile.engine.counting import GAPS
 from fictile.planning.denoising import denoising
@@ -26,7 +26,9 @@ MIB = 2**20
 STARTING = 40 * MIB  # bytes that the first run of anything adds: oneDNN's code, tokenizer, picture formats
 LATENTS = 6  # of all pictures, in float32, that a sampler and its guidance keep
 SAVING = 3  # pictures, in float32, that writing one takes beside itself
-MOST_MAPS = 16  # of a U-Net's greatest width at the size of the latent, for each branch of guidance: none holds as much
+# Of the greatest width: maps of a U-Net at the size of the latent, for each branch of guidance, and of an autoencoder
+# at the size of the picture. None holds as many.
+MOST_MAPS, MOST_DECODED = 16, 8
 # For each byte of weights in float32: bytes that the system gives anew, as they are read and as they are laid. For each
 # tensor: calls, of the modules that hold it too (seen: 17 and 18). For each number: bytes in the file, as Fictile and
 # most others store it.
@@ -123,10 +125,15 @@ def at_most(parts: Parts, request: Request) -> int:
     spec = parts.denoiser.network.spec
     maps = MOST_MAPS * 3 * request.count * max(*spec.widths, channels) * high * wide * 4
     pixels = 3 * request.size[0] * request.size[1] * 4
-    size = high * parts.autoencoder.space.factor, wide * parts.autoencoder.space.factor
-    decoded = tiling.untiled_memory(parts.autoencoder.spec, size, torch.float32, encode=False)
+    decoded = MOST_DECODED * _widest(parts.autoencoder.spec) * pixels // 3
     weights = 3 * 4 * sum(map(_numbers, _networks(parts)))
-    return STARTING + weights + maps + int(GAPS * 2 * decoded) + (request.count + SAVING) * pixels
+    return STARTING + weights + KERNELS + int(GAPS * (maps + decoded)) + (request.count + SAVING) * pixels
+
+
+def _widest(spec: Spec) -> int:
+    """The channels that an autoencoder has at most."""
+    given = (getattr(spec, name, None) for name in ("widths", "decoder_widths"))
+    return max(*(width for widths in given for width in widths or ()), getattr(spec, "width", 0))
 
 
 def _weights(parts: Parts, way: Way) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fictile.engine import Machine, Runtime, examine, this_machine
+from fictile.engine import Machine, Runtime, choose_runtime, examine, this_machine
 from fictile.engine.doctor import faster, findings
 
 GOOD = Machine(
@@ -108,3 +108,9 @@ def test_a_matrix_product_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "SIDE", 32)
     monkeypatch.setattr(doctor, "SECONDS", 0.01)
     assert 0 < doctor.matrix_speed(torch.device("cpu"), torch.float32) < 100
+
+
+@pytest.mark.parametrize(("backend", "said"), [("auto", "wide ones in float32"), ("reference", "direct")])
+def test_the_way_of_convolutions_is_said(backend: str, said: str) -> None:
+    told = examine(choose_runtime("cpu", "float32", backend)).convolutions
+    assert told.rpartition("; ")[2].startswith(said)

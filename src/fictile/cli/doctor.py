@@ -112,6 +112,7 @@ def _choice(found: "Diagnosis", seconds: float) -> dict[str, object]:
         "device": found.device,
         "precision": f"{found.precision}: {found.why}",
         "back end": found.backend,
+        "convolutions": found.convolutions,
         "threads": found.threads,
         "matrix products": ", ".join(speeds),
         "a picture": f"{seconds:.1f} s with the model's own defaults, once it is loaded",

@@ -43,6 +43,11 @@ class Runtime:
         """Whether pictures that are made together are sampled one after the other, so that company changes no bit."""
         return self.backend == REFERENCE
 
+    @property
+    def convolves_fast(self) -> bool:
+        """Whether wide convolutions in float32 take fewer multiplications (see `fictile.convolution`)."""
+        return self.backend == EAGER and self.device.type == "cpu"
+
     def runner(self) -> Backend:
         """The back end, ready for networks. Raises RequestError when it cannot be had, or not in this precision."""
         name = choose_backend(self.backend, self.device, self.precision)
@@ -74,7 +79,7 @@ class Runtime:
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            with fast_convolutions(self.backend == EAGER and self.device.type == "cpu"):
+            with fast_convolutions(self.convolves_fast):
                 yield
         finally:
             torch.set_num_threads(before)

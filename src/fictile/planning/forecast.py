@@ -14,7 +14,7 @@ from fictile.autoencoder import Spec, make_network, tiling
 from fictile.checkpoint import Parts
 from fictile.codec import MARGIN
 from fictile.convolution import KERNELS, fast_convolutions
-from fictile.engine import EAGER, Rates, Work, count
+from fictile.engine import Rates, Work, count
 from fictile.engine.counting import GAPS
 from fictile.planning.denoising import denoising
 from fictile.planning.request import Request
@@ -182,7 +182,7 @@ def _autoencoding(parts: Parts, request: Request, way: Way, within: int, *, enco
     space, spec, dtype = parts.autoencoder.space, parts.autoencoder.spec, way.runtime.decode_dtype
     _, high, wide = request.latent(parts)
     size = high * space.factor, wide * space.factor
-    whole = _whole(spec, size, dtype, encode, way.runtime.backend == EAGER and not way.tiling)
+    whole = _whole(spec, size, dtype, encode, way.runtime.convolves_fast and not way.tiling)
     if not way.tiling:
         return whole
     bands = _bands(spec, size, dtype, encode, within)

@@ -1,9 +1,9 @@
-"""Tiling: the SD1 decoder, with random weights in float32, by diffusers as a whole and in its tiles, and in our bands.
+"""Tiling: the SD1 decoder, with random weights, by diffusers as a whole and in its tiles, and in our bands.
 
-Each run is a process of its own, so that its memory is its own, with one thread. Times are CPU seconds: they are worth
-something on a busy machine too. The error is the largest against diffusers as a whole, as a share of its range.
+Each run is a process of its own, so that its memory is its own. Seconds of the processor are worth something on a busy
+machine too. The error is the largest against diffusers as a whole, as a share of its range.
 
-    python -m benchmarks.tiling 512 1024 2048
+    python -m benchmarks.tiling 512 1024 2048 --precision bf16 --threads 2
 """
 
 import json
@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import typer
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,10 +25,24 @@ from benchmarks.machine import this_machine
 from benchmarks.memory import growth
 from benchmarks.peer import diffusers_autoencoder
 from fictile.autoencoder import KL, KLSpec, tiling
+from fictile.engine import PRECISIONS, choose_runtime
 
 TILE = 512  # pixels, what Stable Diffusion 1 was trained on, and so what diffusers takes
-SHARES = {"bands, a half": 0.5, "bands, a quarter": 0.25, "bands, 0.15": 0.15}  # of an untiled run's memory
+SHARES = {"bands, 0.3": 0.3, "bands, 0.15": 0.15}  # of an untiled run's memory
 WAYS = ("diffusers", "diffusers, its tiles", "untiled", *SHARES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How all of them run."""
+
+    precision: str
+    threads: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights and maps."""
+        return PRECISIONS[self.precision]
 
 
 def decoder() -> KL:
@@ -47,56 +63,63 @@ def latent(side: int) -> Tensor:
     return noise + ramp[:, None] + ramp
 
 
-def prepared(way: str) -> Callable[[Tensor], Tensor]:
+def prepared(way: str, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """From a latent to pixels, in one of the `WAYS`."""
     network = decoder()
     if way.startswith("diffusers"):
         other: Any = diffusers_autoencoder(network).eval()  # whose annotations know no Tensor
-        other.to(memory_format=torch.contiguous_format)
+        layout = torch.contiguous_format if dtype == torch.float32 else torch.channels_last  # the faster one of each
+        torch.nn.Module.to(other, dtype)
+        other.to(memory_format=layout)
         if way == WAYS[1]:
             other.enable_tiling()
             other.tile_latent_min_size, other.tile_sample_min_size = TILE // 8, TILE
         return lambda z: other.decode(z, return_dict=False)[0]
+    network.to(dtype)
     if way == "untiled":
         return network.decode
-    return lambda z: tiling.decode(network, z, plan(network.spec, z.shape[-1] * 8, way))
+    return lambda z: tiling.decode(network, z, plan(network.spec, z.shape[-1] * 8, way, dtype))
 
 
-def plan(spec: KLSpec, side: int, way: str) -> tiling.Plan:
+def plan(spec: KLSpec, side: int, way: str, dtype: torch.dtype) -> tiling.Plan:
     """The fastest within its share of memory."""
     size = side, side
-    whole = tiling.untiled_memory(spec, size, torch.float32, encode=False)
-    return tiling.make_plan(spec, size, torch.float32, encode=False, within=int(SHARES[way] * whole))
+    whole = tiling.untiled_memory(spec, size, dtype, encode=False)
+    return tiling.make_plan(spec, size, dtype, encode=False, within=int(SHARES[way] * whole))
 
 
-def once(way: str, side: int, path: Path) -> dict[str, Any]:
-    """One run of this process: CPU seconds and bytes; the pixels are left in a file."""
-    decode, z, found = prepared(way), latent(side), dict[str, Any]()
+def once(way: str, side: int, path: Path, setting: Setting) -> dict[str, Any]:
+    """One run of this process: seconds and bytes; the pixels are left in a file."""
+    decode, z, found = prepared(way, setting.dtype), latent(side).to(setting.dtype), dict[str, Any]()
+    runtime = choose_runtime("cpu", setting.precision)
 
     def run() -> None:
-        start = time.process_time()
+        start, processor = time.perf_counter(), time.process_time()
         found["pixels"] = decode(z)
-        found["seconds"] = time.process_time() - start
+        found["seconds"] = time.perf_counter() - start
+        found["processor"] = time.process_time() - processor
 
-    with torch.inference_mode():
-        decode(latent(64))  # libraries are loaded, operations counted
+    with torch.inference_mode(), runtime.limited():
+        decode(z[:, :, :8, :8])  # libraries are loaded, operations counted
         found["memory"] = growth(run)
-    save_file({"pixels": found.pop("pixels").contiguous()}, path)
+    save_file({"pixels": found.pop("pixels").float().contiguous()}, path)
     return found
 
 
-def table(sides: list[int], ways: tuple[str, ...] = WAYS) -> None:
+def table(sides: list[int], ways: list[str], setting: Setting) -> None:
     """Run all of them, and print a table for docs/tiling.md."""
     machine = this_machine()
     print(f"{machine.date} UTC; {machine.cpu}, {machine.cores} cores ({', '.join(machine.flags)}), load {machine.load}")
-    print("\n| side | way | CPU seconds | memory, MiB | forecast, MiB (operations) | largest error, of the range |")
+    print(f"{setting.precision}, {setting.threads} threads\n")
+    print("| side | way | seconds (of the processor) | memory, MiB | planned, MiB (operations) | largest error |")
     print("|---|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         for side in sides:
             expected = None
             for way in ways:
                 path = Path(folder) / "pixels.safetensors"
-                command = [sys.executable, "-m", "benchmarks.tiling", "--once", way, str(side), str(path)]
+                command = [sys.executable, "-m", "benchmarks.tiling", str(side), "--ways", way, "--once", str(path)]
+                command += ["--precision", setting.precision, "--threads", str(setting.threads)]
                 child = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
                 found = json.loads(child.stdout.splitlines()[-1])
                 pixels = load_file(path)["pixels"]
@@ -107,24 +130,36 @@ def table(sides: list[int], ways: tuple[str, ...] = WAYS) -> None:
                     else f"{float((pixels - expected).abs().max() / (expected.max() - expected.min())):.1e}"
                 )
                 memory = found["memory"] and found["memory"] // 2**20
+                seconds = f"{found['seconds']:.1f} ({found['processor']:.1f})"
                 print(
-                    f"| {side} | {way} | {found['seconds']:.1f} | {memory} | {forecast(way, side)} | {error} |",
-                    flush=True,
+                    f"| {side} | {way} | {seconds} | {memory} | {planned(way, side, setting)} | {error} |", flush=True
                 )
 
 
-def forecast(way: str, side: int) -> str:
+def planned(way: str, side: int, setting: Setting) -> str:
     """MiB that were counted before the run, and operations as a multiple of an untiled run's."""
     if way in SHARES:
-        made = plan(KLSpec(), side, way)
+        made = plan(KLSpec(), side, way, setting.dtype)
         return f"{made.memory // 2**20} ({made.effort:.2f} times)"
-    whole = tiling.untiled_memory(KLSpec(), (side, side), torch.float32, encode=False)
+    whole = tiling.untiled_memory(KLSpec(), (side, side), setting.dtype, encode=False)
     return f"{whole // 2**20}" if way == "untiled" else ""
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    if sys.argv[1] == "--once":
-        print(json.dumps(once(sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))))
+def main(
+    sides: Annotated[list[int], typer.Argument(help="Heights and widths of the pictures.")],
+    precision: Annotated[str, typer.Option(help="float32 or bf16.")] = "float32",
+    threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 1,
+    ways: Annotated[str, typer.Option(help="Which of them, with semicolons.")] = ";".join(WAYS),
+    once_into: Annotated[Path | None, typer.Option("--once", hidden=True)] = None,
+) -> None:
+    """Measure a decode as a whole, in blended tiles and in bands."""
+    setting = Setting(precision=precision, threads=threads)
+    torch.set_num_threads(threads)
+    if once_into:
+        print(json.dumps(once(ways, sides[0], once_into, setting)))
     else:
-        table([int(side) for side in sys.argv[1:]])
+        table(sides, ways.split(";"), setting)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import fictile.convolution
 from fictile.autoencoder import KL, KLSpec
-from fictile.convolution import Conv3x3, fast_convolutions, winograd
+from fictile.convolution import Conv3x3, DoublingConv3x3, doubled, fast_convolutions, folded, winograd
 from fictile.denoiser import UNet, UNetSpec
 from fictile.engine import choose_runtime
 
@@ -91,3 +91,47 @@ def test_a_machine_says_whether(backend: str, fast: bool, taken: list[tuple[int,
     with torch.no_grad(), choose_runtime("cpu", "float32", backend).limited():
         conv(maps)
     assert bool(taken) is fast
+
+
+@pytest.mark.parametrize("size", [(4, 4), (3, 2), (1, 5), (16, 12)])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_doubled_map_is_convolved_as_it_is(size: tuple[int, int], bias: bool, rows: int) -> None:
+    conv, x = nn.Conv2d(7, 5, 3, padding=1, bias=bias), torch.randn(2, 7, size[0] + 2 * (1 - rows), size[1])
+    with torch.no_grad():
+        ours = folded(x, conv.weight, conv.bias, rows=rows)
+        direct = doubled(conv, x, rows=rows)
+    larger = F.interpolate(x.double(), scale_factor=2.0)
+    exact = conv.double()(larger)
+    exact = exact if rows else exact[:, :, 2:-2]
+    assert apart(ours, exact) < NEAR
+    assert apart(direct, exact) < NEAR
+
+
+def test_sums_of_weights_are_rounded_once() -> None:
+    conv, x = nn.Conv2d(64, 64, 3, padding=1), torch.randn(1, 64, 16, 16)
+    with torch.no_grad():
+        exact = doubled(conv, x)
+        half, given = conv.bfloat16(), x.bfloat16()
+        direct, ours = doubled(half, given), folded(given, half.weight, half.bias)
+    assert apart(ours, exact) < 1.5 * apart(direct, exact)
+
+
+def test_doubling_takes_the_fast_way_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def noted(x: Tensor, *args: Tensor, rows: int) -> Tensor:
+        shapes.append(tuple(x.shape))
+        return folded(x, *args, rows=rows)
+
+    monkeypatch.setattr(fictile.convolution, "folded", noted)
+    wide, narrow, maps = DoublingConv3x3(192), DoublingConv3x3(64), torch.randn(1, 192, 16, 16)
+    with torch.no_grad():
+        wide(maps)
+        with fast_convolutions():
+            wide(maps)
+            wide(maps[..., :8])
+            narrow(maps[:, :64])
+    with fast_convolutions():
+        wide(maps)  # which asks for gradients
+    assert shapes == [(1, 192, 16, 16)]

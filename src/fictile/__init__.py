@@ -2,8 +2,12 @@
 
 The names below are imported when they are first used: `import fictile` costs nothing, and torch is loaded by the first
 name that needs it.
+
+torch is asked for large pages (see docs/speed.md), unless THP_MEM_ALLOC_ENABLE says otherwise. It reads that once, when
+it makes its first tensor.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from fictile.recipe import Recipe
 
 __version__ = "0.1.0"
+
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 __all__ = [
     "FictileError",

@@ -27,6 +27,7 @@ from fictile.denoiser import (
 from fictile.engine import COMPILERS, EAGER, Job, Run, Runtime, let_go
 from fictile.errors import FictileError, RequestError
 from fictile.latent import Latent
+from fictile.malloc import kept
 from fictile.recipe import PICTURE_GUIDANCE, Recipe
 from fictile.sampling import (
     SAMPLERS,
@@ -161,7 +162,7 @@ class Diffusion:
             return start.latent.repeat(recipe.count, 1, 1, 1)
         levels = make_steps(self.denoiser.schedule, recipe.schedule, recipe.steps, most)
         device = self.runtime.device
-        with torch.no_grad(), self.runtime.limited():
+        with torch.no_grad(), self.runtime.limited(), kept():
             noise = initial_noise(shape, recipe.seed, recipe.count)
             step_noise = StepNoise(shape, range(recipe.seed, recipe.seed + recipe.count))
             denoise = self._guided(recipe, beside, levels[:-1])

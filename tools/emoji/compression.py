@@ -40,8 +40,8 @@ class Budget:
     """What each kind may use. The steps of a denoiser are those of the cheapest one; a dearer one takes fewer."""
 
     size: int = 128
-    vae_steps: int = 1000
-    denoiser_steps: int = 3000
+    vae_steps: int = 400
+    denoiser_steps: int = 1500
     batch: int = 16
     limit: int | None = None  # things in the data set
     prompts: int = 100

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fictile.autoencoder.spec import KLSpec
-from fictile.convolution import Conv3x3
+from fictile.convolution import Conv3x3, DoublingConv3x3
+from fictile.inplace import add, silu
 
 EPSILON = 1e-6  # of every group norm
 LOGVAR_RANGE = (-30.0, 20.0)
@@ -31,9 +32,9 @@ class Resnet(nn.Module):
         self.conv_shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        y = self.conv1(F.silu(self.norm1(x)))
-        y = self.conv2(F.silu(self.norm2(y)))
-        return self.conv_shortcut(x) + y
+        y = self.conv1(silu(self.norm1(x)))
+        y = self.conv2(silu(self.norm2(y)))
+        return add(y, self.conv_shortcut(x))
 
 
 class Attention(nn.Module):
@@ -69,10 +70,10 @@ class Upsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = Conv3x3(width, width)
+        self.conv = DoublingConv3x3(width)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 2*h 2*w"]:
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return self.conv(x)
 
 
 class DownBlock(nn.Module):
@@ -138,7 +139,7 @@ class Encoder(nn.Module):
         x = self.conv_in(x)
         for block in self.down_blocks:
             x = block(x)
-        return self.conv_out(F.silu(self.conv_norm_out(self.mid_block(x))))
+        return self.conv_out(silu(self.conv_norm_out(self.mid_block(x))))
 
 
 class Decoder(nn.Module):
@@ -160,7 +161,7 @@ class Decoder(nn.Module):
         x = self.mid_block(self.conv_in(z))
         for block in self.up_blocks:
             x = block(x)
-        return self.conv_out(F.silu(self.conv_norm_out(x)))
+        return self.conv_out(silu(self.conv_norm_out(x)))
 
 
 class KL(nn.Module):

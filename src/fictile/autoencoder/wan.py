@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from fictile.autoencoder.kl import LOGVAR_RANGE
 from fictile.autoencoder.spec import WanSpec
+from fictile.convolution import doubled
+from fictile.inplace import add, silu
 
 
 class CausalConv(nn.Module):
@@ -60,9 +62,9 @@ class Resnet(nn.Module):
         self.conv_shortcut = nn.Identity() if inputs == outputs else CausalConv(inputs, outputs, 1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        y = self.conv1(F.silu(self.norm1(x)))
-        y = self.conv2(F.silu(self.norm2(y)))
-        return self.conv_shortcut(x) + y
+        y = self.conv1(silu(self.norm1(x)))
+        y = self.conv2(silu(self.norm2(y)))
+        return add(y, self.conv_shortcut(x))
 
 
 class Attention(nn.Module):
@@ -115,7 +117,9 @@ class Upsample(nn.Module):
             self.time_conv = CausalConv(width, 2 * width, 1, over_time=3)  # makes two frames of each but the first
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c//2 2*h 2*w"]:
-        return self.resample(x)
+        _, conv = self.resample
+        assert isinstance(conv, nn.Conv2d), "the first only repeats cells"
+        return doubled(conv, x)
 
 
 class UpBlock(nn.Module):
@@ -154,7 +158,7 @@ class Encoder(nn.Module):
         x = self.conv_in(x)
         for block in self.down_blocks:
             x = block(x)
-        return self.conv_out(F.silu(self.norm_out(self.mid_block(x))))
+        return self.conv_out(silu(self.norm_out(self.mid_block(x))))
 
 
 class Decoder(nn.Module):
@@ -177,7 +181,7 @@ class Decoder(nn.Module):
         x = self.mid_block(self.conv_in(z))
         for block in self.up_blocks:
             x = block(x)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return self.conv_out(silu(self.norm_out(x)))
 
 
 class Wan(nn.Module):

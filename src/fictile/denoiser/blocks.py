@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, silu
 
-from fictile.convolution import Conv3x3
+from fictile.convolution import Conv3x3, DoublingConv3x3
 from fictile.denoiser.spec import UNetSpec
 from fictile.denoiser.transformer import Reading, SpatialTransformer
+from fictile.inplace import add, silu
 
 Shifts = Mapping[nn.Module, Float[Tensor, "_ _"]]
 """What the time adds to each residual block: rows, its channels."""
@@ -28,8 +28,8 @@ class ResBlock(nn.Module):
         self.conv_shortcut = nn.Identity() if in_width == width else nn.Conv2d(in_width, width, 1)
 
     def forward(self, x: Float[Tensor, "b i h w"], shifts: Shifts) -> Float[Tensor, "b o h w"]:
-        hidden = self.conv1(silu(self.norm1(x))) + shifts[self][:, :, None, None]
-        return self.conv_shortcut(x) + self.conv2(silu(self.norm2(hidden)))
+        hidden = add(self.conv1(silu(self.norm1(x))), shifts[self][:, :, None, None])
+        return add(self.conv2(silu(self.norm2(hidden))), self.conv_shortcut(x))
 
 
 class Downsample(nn.Module):
@@ -48,10 +48,10 @@ class Upsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = Conv3x3(width, width)
+        self.conv = DoublingConv3x3(width)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 2*h 2*w"]:
-        return self.conv(interpolate(x, scale_factor=2.0, mode="nearest"))
+        return self.conv(x)
 
 
 class DownBlock(nn.Module):

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu, linear, scaled_dot_product_attention
+
+from fictile.inplace import add, multiply
 
 KeysValues = tuple[Float[Tensor, "_ _ _ _"], Float[Tensor, "_ _ _ _"]]
 """What attention looks among and what it finds there: rows, heads, vectors, features of a head."""
@@ -44,8 +46,8 @@ class GEGLU(nn.Module):
         self.proj = nn.Linear(width, 2 * hidden)
 
     def forward(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b t h"]:
-        value, gate = self.proj(x).chunk(2, dim=-1)
-        return value * gelu(gate)
+        (value, value_bias), (gate, gate_bias) = zip(self.proj.weight.chunk(2), self.proj.bias.chunk(2), strict=True)
+        return multiply(gelu(linear(x, gate, gate_bias)), linear(x, value, value_bias))
 
 
 class FeedForward(nn.Module):
@@ -73,9 +75,9 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b t c"], text: Reading) -> Float[Tensor, "b t c"]:
         normed = self.norm1(x)
-        x = x + self.attn1(normed, self.attn1.read(normed))
-        x = x + self.attn2(self.norm2(x), text[self.attn2])
-        return x + self.ff(self.norm3(x))
+        x = add(self.attn1(normed, self.attn1.read(normed)), x)
+        x = add(self.attn2(self.norm2(x), text[self.attn2]), x)
+        return add(self.ff(self.norm3(x)), x)
 
 
 class SpatialTransformer(nn.Module):
@@ -97,7 +99,7 @@ class SpatialTransformer(nn.Module):
         tokens = self.proj_in(_tokens(normed)) if self.linear else _tokens(self.proj_in(normed))
         for block in self.transformer_blocks:
             tokens = block(tokens, text)
-        return x + (_map(self.proj_out(tokens), x) if self.linear else self.proj_out(_map(tokens, x)))
+        return add(_map(self.proj_out(tokens), x) if self.linear else self.proj_out(_map(tokens, x)), x)
 
 
 def spread(rows: Float[Tensor, "r ..."], count: int) -> Float[Tensor, "{count} ..."]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import silu
 
 from fictile.denoiser.blocks import DownBlock, MidBlock, ResBlock, Shifts, UpBlock
 from fictile.denoiser.conditioning import Added
@@ -13,6 +12,7 @@ from fictile.denoiser.embedding import EmbeddingMLP, sinusoid
 from fictile.denoiser.spec import UNetSpec
 from fictile.denoiser.transformer import Attention, Reading, TransformerBlock, spread
 from fictile.errors import RequestError
+from fictile.inplace import silu
 
 
 class UNet(nn.Module):

@@ -1,12 +1,13 @@
 """How much memory there is to work in."""
 
-import ctypes
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from fictile.malloc import trim
 
 PLENTY = 2**62  # where the system does not say
 OUT_OF_MEMORY = (
@@ -43,8 +44,7 @@ def let_go(*networks: nn.Module) -> None:
     """Give the weights of networks back to the system; their shapes stay, and they never run again."""
     for network in networks:
         network.to("meta")
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)  # malloc_trim(3): glibc keeps what was freed below 32 MiB, musl has no such function
+    trim()
 
 
 def _limits() -> Iterator[int]:

@@ -28,11 +28,11 @@ from torch import Tensor
 from fictile.autoencoder.network import Network
 from fictile.autoencoder.spec import DCSpec, KLSpec, Spec, TinySpec, WanSpec
 from fictile.autoencoder.tiling.costs import count_costs
-from fictile.autoencoder.tiling.malloc import exact_malloc
 from fictile.autoencoder.tiling.networks import decoding, encoding
 from fictile.autoencoder.tiling.plan import Plan, Planner
 from fictile.autoencoder.tiling.run import run
 from fictile.autoencoder.tiling.stages import Stage
+from fictile.malloc import given_back
 
 __all__ = ["ERROR_BOUND", "Plan", "decode", "encode", "is_small", "make_plan", "peak_memory", "untiled_memory"]
 
@@ -88,7 +88,7 @@ def decode(network: Network, z: Float[Tensor, "b z hz wz"], plan: Plan) -> Float
 def _one_by_one(
     half: Callable[[Network], list[Stage]], network: Network, given: Float[Tensor, "b c h w"], plan: Plan
 ) -> Float[Tensor, "b d h2 w2"]:
-    with exact_malloc():
+    with given_back():
         first, *more = [run(half(network), plan, one) for one in given.split(1)]
     return torch.cat([first, *more]) if more else first
 

@@ -4,6 +4,7 @@ A list is made for one picture: its barriers remember what they took.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -23,8 +24,9 @@ from fictile.autoencoder.tiling.stages import (
     convolution,
     valid,
 )
+from fictile.inplace import silu
 
-SILU = Local(function=F.silu)
+SILU = Local(function=silu)
 
 
 def encoding(network: Network) -> list[Stage]:
@@ -66,8 +68,14 @@ def decoding(network: Network) -> list[Stage]:
 
 
 def stages(*layers: nn.Module | Stage) -> list[Stage]:
-    """The layers, one after another, taken apart."""
-    return [stage for layer in layers for stage in _taken_apart(layer)]
+    """The layers, one after another, taken apart; a SiLU belongs to the convolution that follows, if one does."""
+    found = list[Stage]()
+    for stage in (stage for layer in layers for stage in _taken_apart(layer)):
+        if found and found[-1] is SILU and isinstance(stage, Local) and not stage.activated:
+            found[-1] = replace(stage, activated=True)
+        else:
+            found.append(stage)
+    return found
 
 
 def _taken_apart(layer: nn.Module | Stage) -> Iterator[Stage]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.autoencoder.tiling.plan import Plan
-from fictile.autoencoder.tiling.stages import Barrier, Flow, Rows, Stage, height_after
+from fictile.autoencoder.tiling.stages import Barrier, Flow, Rows, Stage, height_after, like
 
 
 class Kept:
@@ -35,7 +35,7 @@ class Kept:
                 left = height - sum(slab[0].shape[2] for slab in self._slabs)
                 fitting = left if self._size is None else self._size * count // sum(one.nbytes for one in rows)
                 size = min(max(fitting, 1), left)
-                self._slabs.append(tuple(_like(one, size) for one in rows))
+                self._slabs.append(tuple(like(one, size) for one in rows))
                 self._filled = 0
             room = min(self._slabs[-1][0].shape[2] - self._filled, count)
             for slab, one in zip(self._slabs[-1], rows, strict=True):
@@ -106,11 +106,3 @@ def _places(band: Rows, flows: Sequence[Flow], start: int) -> Iterator[tuple[int
 def _bands(one: Float[Tensor, "1 c h w"], rows: int) -> tuple[Tensor, ...]:
     """Bands of at most so many rows, as equal as can be: a small rest would take nearly the time of a whole band."""
     return one.tensor_split(math.ceil(one.shape[2] / rows), dim=2)
-
-
-def _like(one: Float[Tensor, "1 c rows w"], rows: int) -> Float[Tensor, "1 c rows2 w"]:
-    """Room for more rows of the same kind, in the same memory format."""
-    channels_last = one.is_contiguous(memory_format=torch.channels_last) and not one.is_contiguous()
-    kept = torch.channels_last if channels_last else torch.contiguous_format
-    shape = (1, one.shape[1], rows, one.shape[3])
-    return torch.empty(shape, dtype=one.dtype, device=one.device, memory_format=kept)

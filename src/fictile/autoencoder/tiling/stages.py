@@ -28,7 +28,8 @@ class Local:
     """Every `stride` rows of the newest map become `growth` rows.
 
     The function is given n * stride rows with `before` more above and `after` more below, zeros beyond the picture's
-    border, and returns n * growth rows. It pads at the left and the right by itself.
+    border, and returns n * growth rows. It pads at the left and the right by itself. With `activated` the rows go
+    through SiLU first, on their way to where they are put beside those above and below.
     """
 
     function: Callable[[Tensor], Tensor]
@@ -36,6 +37,7 @@ class Local:
     after: int = 0
     stride: int = 1
     growth: int = 1
+    activated: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,20 @@ class GlobalNorm(Barrier):
         self._affine: tuple[Tensor, Tensor] | None = None
 
     def take(self, rows: Float[Tensor, "1 c rows w"], height: int) -> None:
-        wide = rows[0].float()
-        mean = wide.mean(dim=(1, 2))
-        variance = (wide - mean[:, None, None]).square_().mean(dim=(1, 2))
+        if rows.dtype == torch.float32 or rows.device.type != "cpu":
+            wide = rows[0].float()
+            mean = wide.mean(dim=(1, 2))
+            variance = (wide - mean[:, None, None]).square_().mean(dim=(1, 2))
+        else:  # in one operation, whose plain sums in float32 are as good as such numbers are
+            mean, variance = torch.batch_norm_update_stats(rows, None, None, 0.0)
         self._moments.append((rows.shape[2], mean, variance))
 
     def __call__(self, rows: Float[Tensor, "1 c rows w"]) -> Float[Tensor, "1 c rows w"]:
         if self._affine is None:
             self._affine = self._settled()
         scale, shift = self._affine
-        return torch.addcmul(shift, rows.float(), scale).to(rows.dtype)
+        # With a mean of 0 and a variance of 1 this is x * scale + shift, in float32 whatever x is, in one operation.
+        return F.batch_norm(rows, torch.zeros_like(shift), torch.ones_like(scale), scale, shift, eps=0.0)
 
     def _settled(self) -> tuple[Tensor, Tensor]:
         counts, means, variances = zip(*self._moments, strict=True)
@@ -98,7 +104,7 @@ class GlobalNorm(Barrier):
         variance = self._per_group((weight * (variance + (mean - whole).square())).sum(0))
         scale = self._norm.weight * (variance + self._norm.eps).rsqrt()
         shift = self._norm.bias - whole * scale
-        return scale.float()[:, None, None], shift.float()[:, None, None]
+        return scale.float(), shift.float()
 
     def _per_group(self, channels: Float[Tensor, "c"]) -> Float[Tensor, "c"]:
         """The mean of each group, once for each of its channels."""
@@ -182,17 +188,16 @@ class Flow:
                 return (*others, (shortcut(older) if shortcut else older) + newest)
             case Barrier():
                 return (*others, self._stage(newest))
-            case Local(function=function, before=0, after=0, stride=1):
+            case Local(function=function, before=0, after=0, stride=1, activated=False):
                 return (*others, function(newest))
             case Local():
                 return self._through(self._stage, others, newest)
 
     def _through(self, stage: Local, others: list[Tensor], newest: Tensor) -> Rows | None:
         self._seen += newest.shape[2]
-        border = [torch.zeros_like(newest[:, :, :1])]
-        above = border * stage.before if self._window is None else [self._window]
-        below = border * stage.after if self._seen == self._height else []
-        window = _joined(*above, newest, *below)
+        zeros = stage.before if self._window is None else 0
+        below = stage.after if self._seen == self._height else 0
+        window = _window(self._window, newest, zeros, below, activated=stage.activated)
         others = [_joined(*pair) for pair in zip(self._others, others, strict=True)] if self._others else others
         ready = (window.shape[2] - stage.before - stage.after) // stage.stride
         used = max(ready, 0) * stage.stride
@@ -203,6 +208,25 @@ class Flow:
             return None
         window = window[:, :, : stage.before + used + stage.after]
         return (*(other[:, :, :used] for other in others), stage.function(window))
+
+
+def _window(before: Tensor | None, newest: Tensor, above: int, below: int, *, activated: bool) -> Tensor:
+    """What waited, if anything, and the newest rows under so many of zeros and over so many."""
+    waiting = 0 if before is None else before.shape[2]
+    if not (waiting or above or below or activated):
+        return newest
+    start = waiting + above
+    end = start + newest.shape[2]
+    window = like(newest, end + below)
+    if before is not None:
+        window[:, :, :waiting] = before
+    window[:, :, waiting:start].zero_()
+    window[:, :, end:].zero_()
+    if activated:
+        torch.ops.aten.silu.out(newest, out=window[:, :, start:end])
+    else:
+        window[:, :, start:end] = newest
+    return window
 
 
 def _joined(*bands: Tensor) -> Tensor:
@@ -233,3 +257,11 @@ def convolution(conv: nn.Conv2d) -> Local:
     return Local(
         function=lambda rows: valid(conv, rows), before=padding, after=kernel - stride - padding, stride=stride
     )
+
+
+def like(one: Float[Tensor, "1 c rows w"], rows: int) -> Float[Tensor, "1 c rows2 w"]:
+    """Room for more rows of the same kind, in the same memory format."""
+    channels_last = one.is_contiguous(memory_format=torch.channels_last) and not one.is_contiguous()
+    kept = torch.channels_last if channels_last else torch.contiguous_format
+    shape = (1, one.shape[1], rows, one.shape[3])
+    return torch.empty(shape, dtype=one.dtype, device=one.device, memory_format=kept)

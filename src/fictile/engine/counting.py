@@ -69,7 +69,7 @@ def taken(size: int) -> int:
 
 def count(run: Callable[[], object]) -> Work:
     """What `run` takes. It is given its tensors on the meta device; those of its result count as alive to the end."""
-    with torch.no_grad(), _AsOnTheDevice(), _Ledger() as ledger:
+    with torch.inference_mode(False), torch.no_grad(), _AsOnTheDevice(), _Ledger() as ledger:
         run()
     return ledger.work()
 

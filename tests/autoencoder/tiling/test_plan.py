@@ -106,3 +106,14 @@ def test_a_process_that_cannot_hold_the_whole_goes_in_bands(tmp_path: Path) -> N
             expected = exact.decode(what)[0].clamp(-1, 1)
         seen = load_file(tmp_path / f"{half}-auto")["answer"]
         assert (seen - expected).abs().max() < 1e-5 * (expected.max() - expected.min())
+
+
+def test_a_plan_is_the_same_in_inference_mode() -> None:
+    spec = KLSpec(widths=(16, 32), layers=1, groups=8)
+    size = (256, 256)
+    count_costs.cache_clear()
+    with torch.inference_mode():
+        inside = tiling.make_plan(spec, size, torch.float32, encode=False, within=2**26)
+    count_costs.cache_clear()
+    assert inside == tiling.make_plan(spec, size, torch.float32, encode=False, within=2**26)
+    assert inside.operations > 0

@@ -105,18 +105,21 @@ def _tensors(tree: object) -> Iterator[Tensor]:
 @lru_cache(maxsize=8)
 def count_costs(spec: Spec, dtype: torch.dtype, *, encode: bool) -> Costs:
     """The stages of an encoder or a decoder, in this precision."""
-    network = _weightless(spec, dtype)
+    with torch.inference_mode(False), torch.no_grad():  # in inference mode operations pass a meter unseen
+        return _counted(_weightless(spec, dtype), spec, dtype, encode=encode)
+
+
+def _counted(network: Network, spec: Spec, dtype: torch.dtype, *, encode: bool) -> Costs:
     stages = encoding(network) if encode else decoding(network)
     channels, side = (3, spec.factor) if encode else (spec.channels, 1)
     band = torch.empty(1, channels, side * HIGH, side * WIDE, device="meta", dtype=dtype)
     rows: Rows = (band.contiguous(memory_format=torch.channels_last),)
     places, steps, kernels = [_place(rows)], list[Step](), list[int]()
-    with torch.no_grad():
-        for stage in stages:
-            step, prepared, rows = _step(stage, rows)
-            steps.append(step)
-            kernels.append(prepared)
-            places.append(_place(rows))
+    for stage in stages:
+        step, prepared, rows = _step(stage, rows)
+        steps.append(step)
+        kernels.append(prepared)
+        places.append(_place(rows))
     largest = max(*kernels, *(parameter.nbytes for parameter in network.parameters()))
     return Costs(places=tuple(places), steps=tuple(steps), fixed=sum(kernels) + REARRANGED * largest)
 

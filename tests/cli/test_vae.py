@@ -31,7 +31,20 @@ def test_generate_says_which_vae_it_used_and_refuses_a_foreign_one(run: Run, tin
     assert "speaks another space" in refused.sentence
     assert not Path("no.png").exists()
     forced = run(
-        "generate", "a fox", "-m", tiny, "--vae", other, "--force", "--steps", "1", "-o", "forced.png", "--json"
+        "generate",
+        "a fox",
+        "-m",
+        tiny,
+        "--vae",
+        other,
+        "--force",
+        "--steps",
+        "1",
+        "-o",
+        "forced.png",
+        "--json",
+        "--precision",
+        "float32",
     )
     assert json.loads(forced.stdout)["pictures"][0]["recipe"]["vae_forced"] is True
     assert run("replay", "forced.png", "-m", tiny, "--vae", other, "-o", "again.png").code == 0

@@ -162,7 +162,8 @@ def test_weights_act_on_each_chunk_and_each_transformer_by_itself() -> None:
             before = plain.context[:, chunk, features]
             after = before * weights[:, chunk]
             expected = after * (before.mean() / after.mean())
-            torch.testing.assert_close(weighted.context[:, chunk, features], expected)
+            # The means are near 0, and how they are rounded depends on the processor.
+            torch.testing.assert_close(weighted.context[:, chunk, features], expected, rtol=1e-5, atol=1e-5)
     raw = text.condition("a (red:1.4) fox BREAK a [crown]", "", size=SIZE, weighting="no_norm")[0]
     torch.testing.assert_close(raw.context, plain.context * weights)
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from fictile.autoencoder.spec import KLSpec
 from fictile.convolution import Conv3x3, DoublingConv3x3
+from fictile.groupnorm import GroupNorm
 from fictile.inplace import add, silu
 
 EPSILON = 1e-6  # of every group norm
@@ -25,9 +26,9 @@ class Resnet(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, groups: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(groups, inputs, EPSILON)
+        self.norm1 = GroupNorm(groups, inputs, EPSILON)
         self.conv1 = Conv3x3(inputs, outputs)
-        self.norm2 = nn.GroupNorm(groups, outputs, EPSILON)
+        self.norm2 = GroupNorm(groups, outputs, EPSILON)
         self.conv2 = Conv3x3(outputs, outputs)
         self.conv_shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
@@ -42,7 +43,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, groups: int) -> None:
         super().__init__()
-        self.group_norm = nn.GroupNorm(groups, width, EPSILON)
+        self.group_norm = GroupNorm(groups, width, EPSILON)
         self.to_q = nn.Linear(width, width)
         self.to_k = nn.Linear(width, width)
         self.to_v = nn.Linear(width, width)
@@ -132,7 +133,7 @@ class Encoder(nn.Module):
             for level, (inputs, outputs) in enumerate(pairwise((widths[0], *widths)))
         )
         self.mid_block = MidBlock(widths[-1], spec.groups, attention=spec.mid_attention)
-        self.conv_norm_out = nn.GroupNorm(spec.groups, widths[-1], EPSILON)
+        self.conv_norm_out = GroupNorm(spec.groups, widths[-1], EPSILON)
         self.conv_out = nn.Conv2d(widths[-1], 2 * spec.channels, 3, padding=1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b moments hz wz"]:
@@ -154,7 +155,7 @@ class Decoder(nn.Module):
             UpBlock(inputs, outputs, spec.layers + 1, spec.groups, last=level == finest)
             for level, (inputs, outputs) in enumerate(pairwise((widths[0], *widths)))
         )
-        self.conv_norm_out = nn.GroupNorm(spec.groups, widths[-1], EPSILON)
+        self.conv_norm_out = GroupNorm(spec.groups, widths[-1], EPSILON)
         self.conv_out = nn.Conv2d(widths[-1], 3 * spec.stem**2, 3, padding=1)
 
     def forward(self, z: Float[Tensor, "b z h w"]) -> Float[Tensor, "b c h2 w2"]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from fictile.convolution import Conv3x3, DoublingConv3x3
 from fictile.denoiser.spec import UNetSpec
 from fictile.denoiser.transformer import Reading, SpatialTransformer
+from fictile.groupnorm import GroupNorm
 from fictile.inplace import add, silu
 
 Shifts = Mapping[nn.Module, Float[Tensor, "_ _"]]
@@ -20,10 +21,10 @@ class ResBlock(nn.Module):
 
     def __init__(self, in_width: int, width: int, spec: UNetSpec) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(spec.groups, in_width)
+        self.norm1 = GroupNorm(spec.groups, in_width)
         self.conv1 = Conv3x3(in_width, width)
         self.time_emb_proj = nn.Linear(spec.embedding_width, width)
-        self.norm2 = nn.GroupNorm(spec.groups, width)
+        self.norm2 = GroupNorm(spec.groups, width)
         self.conv2 = Conv3x3(width, width)
         self.conv_shortcut = nn.Identity() if in_width == width else nn.Conv2d(in_width, width, 1)
 

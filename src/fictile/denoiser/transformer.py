@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear, scaled_dot_product_attention
+from torch.nn.functional import gelu, linear
 
+from fictile.attention import attend
+from fictile.groupnorm import GroupNorm
 from fictile.inplace import add, multiply
 
 KeysValues = tuple[Float[Tensor, "_ _ _ _"], Float[Tensor, "_ _ _ _"]]
@@ -31,7 +33,7 @@ class Attention(nn.Module):
         return self._split(self.to_k(context)), self._split(self.to_v(context))
 
     def forward(self, x: Float[Tensor, "b t c"], read: KeysValues) -> Float[Tensor, "b t c"]:
-        attended = scaled_dot_product_attention(self._split(self.to_q(x)), *read)
+        attended = attend(self._split(self.to_q(x)), *read)
         return self.to_out(attended.transpose(1, 2).flatten(2))
 
     def _split(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b heads t f"]:
@@ -89,7 +91,7 @@ class SpatialTransformer(nn.Module):
     def __init__(self, width: int, *, depth: int, heads: int, context_width: int, groups: int, linear: bool) -> None:
         super().__init__()
         self.linear = linear
-        self.norm = nn.GroupNorm(groups, width, eps=1e-6)
+        self.norm = GroupNorm(groups, width, eps=1e-6)
         self.proj_in = nn.Linear(width, width) if linear else nn.Conv2d(width, width, 1)
         self.transformer_blocks = nn.ModuleList(TransformerBlock(width, context_width, heads) for _ in range(depth))
         self.proj_out = nn.Linear(width, width) if linear else nn.Conv2d(width, width, 1)

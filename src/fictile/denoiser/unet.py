@@ -12,6 +12,7 @@ from fictile.denoiser.embedding import EmbeddingMLP, sinusoid
 from fictile.denoiser.spec import UNetSpec
 from fictile.denoiser.transformer import Attention, Reading, TransformerBlock, spread
 from fictile.errors import RequestError
+from fictile.groupnorm import GroupNorm
 from fictile.inplace import silu
 
 
@@ -33,7 +34,7 @@ class UNet(nn.Module):
         self.down_blocks = nn.ModuleList(DownBlock(spec, level) for level in levels)
         self.mid_block = MidBlock(spec)
         self.up_blocks = nn.ModuleList(UpBlock(spec, level) for level in reversed(levels))
-        self.conv_norm_out = nn.GroupNorm(spec.groups, spec.widths[0])
+        self.conv_norm_out = GroupNorm(spec.groups, spec.widths[0])
         self.conv_out = nn.Conv2d(spec.widths[0], spec.out_channels, 3, padding=1)
 
     def forward(

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu
 
+from fictile.attention import attend
 from fictile.text.spec import TextSpec
 
 
@@ -108,7 +109,7 @@ class _Attention(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         q, k, v = (self._per_head(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
-        attended = scaled_dot_product_attention(q, k, v, is_causal=True)
+        attended = attend(q, k, v, causal=True)
         return self.out_proj(attended.transpose(1, 2).flatten(2))
 
     def _per_head(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b heads n k"]:

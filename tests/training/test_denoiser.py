@@ -91,6 +91,23 @@ def test_what_is_refused_leaves_nothing_behind(data: Path, vae: Path, tmp_path: 
     assert not options.output.exists()
 
 
+def test_pictures_that_nobody_describes_are_noticed(
+    data: Path, vae: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train_denoiser(denoiser_options(data, tmp_path / "told", vae, steps=1))
+    assert not caplog.messages
+    for part in ("train", "heldout"):
+        (data / part / "metadata.jsonl").unlink()
+    train_denoiser(denoiser_options(data, tmp_path / "untold", vae, steps=1))
+    assert any("No picture in" in message for message in caplog.messages)
+
+
+def test_the_folder_of_a_run_says_where_its_model_is(data: Path, vae: Path, tmp_path: Path) -> None:
+    train_denoiser(denoiser_options(data, tmp_path, vae, steps=1))
+    with pytest.raises(RequestError, match=f"folder of a training run; give the model in it, {tmp_path / 'model'}"):
+        load(tmp_path)
+
+
 def test_the_options_file_has_the_networks_as_they_were_made(data: Path, vae: Path, tmp_path: Path) -> None:
     trainee = denoiser_trainee(denoiser_options(data, tmp_path / "trainee", vae))
     train_denoiser(denoiser_options(data, tmp_path / "run", vae, steps=1))

@@ -50,6 +50,12 @@ def test_a_caption_may_hold_any_character(folder: Path) -> None:
     assert read_entries(folder)[0].captions == (caption,)
 
 
+def test_a_list_may_begin_with_the_mark_of_notepad(folder: Path) -> None:
+    line = json.dumps({"file_name": "a.png", "text": "a fox"})
+    (folder / "metadata.jsonl").write_text(line, encoding="utf-8-sig")
+    assert read_entries(folder) == [Entry(folder / "a.png", ("a fox",))]
+
+
 def test_pictures_without_metadata_have_no_captions(folder: Path) -> None:
     (folder / "notes.txt").write_text("no picture")
     assert read_entries(folder) == [Entry(folder / "a.png", ("",))]
@@ -68,6 +74,8 @@ def test_pictures_without_metadata_have_no_captions(folder: Path) -> None:
         ({"file_name": "a.png", "captions": "a fox"}, "has no captions"),
         ({"file_name": "a.png", "captions": ["a fox", 3]}, "has no captions"),
         ({"file_name": "a.png", "text": None}, "has no captions"),
+        ({"file_name": "a.png", "caption": "a fox"}, 'has "caption", which nobody reads; call it "text"'),
+        ({"file_name": "a.png", "Text": "a fox"}, 'has "Text", which nobody reads'),
         ({"file_name": "a.png", "weight": -1}, "has the weight -1.0; it must be a number of at least 0"),
         ({"file_name": "a.png", "weight": float("nan")}, "has the weight nan"),
         ({"file_name": "a.png", "weight": float("inf")}, "has the weight inf"),

@@ -159,7 +159,7 @@ def test_another_run_is_not_continued(data: Path, vae: Path, tmp_path: Path) -> 
         train_vae(vae_options(data, tmp_path, steps=2, batch=3, seed=1))
     with pytest.raises(RequestError, match="another gan;"):
         train_vae(vae_options(data, tmp_path, steps=2, gan=0.5))
-    with pytest.raises(RequestError, match="another vae and another spec"):
+    with pytest.raises(RequestError, match="holds the run of a VAE; choose another output folder"):
         train_denoiser(denoiser_options(data, tmp_path, vae))
 
 
@@ -167,6 +167,17 @@ def test_a_run_may_become_longer(data: Path, tmp_path: Path) -> None:
     train_vae(vae_options(data, tmp_path, steps=2))
     train_vae(vae_options(data, tmp_path, steps=3, learning_rate=1e-4))
     assert checkpoint(tmp_path)["step"] == 3
+
+
+def test_a_run_says_where_it_goes_on_and_that_it_is_done(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train_vae(vae_options(data, tmp_path, steps=2))
+    assert "Going on" not in capfd.readouterr().err
+    train_vae(vae_options(data, tmp_path, steps=3))
+    assert "Going on from step 2 of 3." in capfd.readouterr().err
+    train_vae(vae_options(data, tmp_path, steps=2))
+    assert "has done 3 steps, and 2 are asked for" in capfd.readouterr().err
 
 
 def test_the_options_file_tells_of_the_last_start(data: Path, tmp_path: Path) -> None:

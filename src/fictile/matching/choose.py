@@ -59,6 +59,8 @@ def open_parts(
     is drawn; RequestError for what cannot be opened, and where a folder leaves open what is meant.
     """
     path, beside = Path(model), None
+    if not (path / MODEL).exists() and (path / "model" / MODEL).exists():
+        raise RequestError(f"{path} is the folder of a training run; give the model in it, {path / 'model'}.")
     if path.is_dir() and not (path / MODEL).exists() and not is_pipeline(path):
         model, beside = sorted_out(path)
     if vae is not None:

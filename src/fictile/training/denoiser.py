@@ -1,6 +1,7 @@
 """Training a U-Net, and its text transformer with it, on the latents of one VAE."""
 
 import dataclasses
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,10 @@ def train_denoiser(options: DenoiserTraining) -> Path:
     if options.size % multiple:
         raise RequestError(f"size is {options.size}; for this VAE and U-Net it must be a multiple of {multiple}.")
     about = open_run(options, (train, heldout), spec=trainee.unet.spec, text=trainee.text.spec)
+    if not train.captioned:
+        logging.getLogger(__name__).warning(
+            f"No picture in {options.data} has a caption: the model will draw without being told what."
+        )
     trainee.prepare()
     run(trainee, options, about)
     return options.output / "model"
@@ -314,7 +319,8 @@ def prompts_of(options: DenoiserTraining, pictures: Pictures) -> list[str]:
         try:
             lines = options.prompts.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise RequestError(f"The prompts {options.prompts} cannot be read ({error}); give a text file.") from error
+            reason = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
+            raise RequestError(f"The prompts {options.prompts} cannot be read ({reason}); give a text file.") from error
         if not any(map(str.strip, lines)):
             raise RequestError(f"The prompts {options.prompts} are empty; write one prompt a line.")
         return [line.strip() for line in lines if line.strip()][:SHOWN]

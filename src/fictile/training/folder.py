@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from fictile.picture import load_picture
 
 HELD_OUT = 0.02  # part of a folder that names no held-out pictures of its own
 MEMORY = 2 << 30  # bytes of prepared pictures that are kept
+WORDS = ("text", "captions")  # the fields of a line that hold what may be said of its picture
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 
@@ -46,6 +48,11 @@ class Pictures:
     def weights(self) -> Float[Tensor, " n"]:
         """How often each picture is drawn, unnormalised."""
         return torch.tensor([entry.weight for entry in self.entries])
+
+    @property
+    def captioned(self) -> int:
+        """How many pictures have a caption that is not empty."""
+        return sum(any(entry.captions) for entry in self.entries)
 
     @property
     def drawn(self) -> list[int]:
@@ -125,7 +132,9 @@ def read_entries(folder: Path) -> list[Entry]:
     if not metadata.exists():
         return [Entry(path, ("",)) for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
     try:
-        lines = metadata.read_text(encoding="utf-8").split("\n")  # not splitlines(), which also splits inside captions
+        lines = metadata.read_text(encoding="utf-8-sig").split(
+            "\n"
+        )  # not splitlines(), which also splits inside captions
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{metadata} cannot be read ({error}); it must be a text file in UTF-8.") from error
     numbered = ((number, line.strip()) for number, line in enumerate(lines, start=1))
@@ -139,10 +148,13 @@ def _read_entry(folder: Path, line: str, place: str) -> Entry:
         captions = fields.get("captions", [fields.get("text", "")])
         weight = float(fields.get("weight", 1.0))
         flip = fields.get("flip", True)
+        meant = [] if any(word in fields for word in WORDS) else [key for key in fields if _is_near(key)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RequestError(f'{place} is not an entry like {{"file_name": "a.png", "text": "a fox"}}: {line}') from error
     if not path.is_file():
         raise RequestError(f"{place} names {path.name}, which is not there; add the picture or remove the line.")
+    if meant:
+        raise RequestError(f'{place} has "{meant[0]}", which nobody reads; call it "text", or "captions" with a list.')
     if not isinstance(captions, list) or not captions or not all(isinstance(caption, str) for caption in captions):
         raise RequestError(f'{place} has no captions; give "text", or "captions" with a list of at least one: {line}')
     if not 0 <= weight < float("inf"):
@@ -150,6 +162,11 @@ def _read_entry(folder: Path, line: str, place: str) -> Entry:
     if not isinstance(flip, bool):
         raise RequestError(f'{place} has "flip": {flip!r}; it must be true, or false for what must not be mirrored.')
     return Entry(path, tuple(captions), weight, flip)
+
+
+def _is_near(key: str) -> bool:
+    """Whether somebody most likely meant one of `WORDS`."""
+    return bool(get_close_matches(key.lower(), WORDS))
 
 
 def _share(name: str) -> float:

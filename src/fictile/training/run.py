@@ -100,6 +100,9 @@ def _check_continues(options: Training, about: About, before: About) -> None:
     """Raises RequestError unless `about` tells of the run that the checkpoint tells of in `before`."""
     identity = _identity(before)
     changed = [key for key, value in _identity(about).items() if identity[key] != value]
+    if ("vae" in about) != ("vae" in before):
+        other = "a denoiser" if "vae" in before else "a VAE"
+        raise RequestError(f"{options.output} holds the run of {other}; choose another output folder.")
     if changed:
         raise RequestError(
             f"{options.output} holds a run with another {' and another '.join(changed)}; "
@@ -123,6 +126,8 @@ def run(trainee: Trainee, options: Training, about: About, *, console: Console |
     """
     console = console or Console(stderr=True)
     start = _restore(trainee, options)
+    if start:
+        console.print(_going_on(start, options), highlight=False)
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
     )
@@ -202,6 +207,12 @@ def _holds(line: str, start: int) -> bool:
         return json.loads(line)["step"] <= start
     except ValueError:
         return False
+
+
+def _going_on(start: int, options: Training) -> str:
+    if start < options.steps:
+        return f"Going on from step {start} of {options.steps}."
+    return f"The run has done {start} steps, and {options.steps} are asked for: nothing is left but to write the model."
 
 
 def _not_finite(step: int, options: Training) -> str:

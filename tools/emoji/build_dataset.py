@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 SEED = 0  # of all scenes
 HELD_OUT_SCENES = {"beside": 70, "above": 30, "wearing": 20, "holding": 10, "colour": 40, "ground": 30}
 SCENES_WEIGHT = 0.4  # of all scenes together in training, beside all single things together
-OTHER_STYLES_WEIGHT = 0.07  # of a picture in a style that is not the plain one, beside the same thing in that
+OTHER_STYLES_WEIGHT = 0.12  # of a picture in a style that is not the plain one, beside the same thing in that
 COLOURS_SEEN_AT = 64  # pixels: enough to tell the colour of a thing
 console = Console(stderr=True)
 

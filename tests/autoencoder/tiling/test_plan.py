@@ -18,13 +18,11 @@ from fictile.picture import Picture
 
 
 def planner(side: int, *, encode: bool = False) -> Planner:
-    return Planner(costs=count_costs(KLSpec(), torch.float32, encode=encode, fast=True), high=side // 8, wide=side // 8)
+    return Planner(costs=count_costs(KLSpec(), torch.float32, encode=encode), high=side // 8, wide=side // 8)
 
 
 def test_costs_are_those_of_the_layers() -> None:
-    costs = count_costs(
-        KLSpec(widths=(8, 16), layers=1, groups=4, mid_attention=False), torch.float32, encode=False, fast=True
-    )
+    costs = count_costs(KLSpec(widths=(8, 16), layers=1, groups=4, mid_attention=False), torch.float32, encode=False)
     assert sum(step.barrier for step in costs.steps) == 2 * 6 + 1  # norms of six residual blocks, and the last one
     first = costs.steps[1]  # conv_in: 4 to 16 channels, on the one cell
     assert first.operations == 2 * 9 * 4 * 16

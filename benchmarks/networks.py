@@ -121,6 +121,15 @@ def encode(scale: Scale) -> Work:
     )
 
 
+def strong(spec: KLSpec) -> KL:
+    """A random autoencoder through which a signal neither dies nor grows: weights scaled as He et al. do."""
+    network = KL(spec).requires_grad_(False).eval()
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+    return network
+
+
 def contest(case: str, precision: str, work: Work, backend: str) -> Contest:
     """Fictile by one of its back ends, beside diffusers by torch and, where the back end is OpenVINO, by that too."""
     dtype = PRECISIONS[precision]

@@ -19,10 +19,10 @@ from torch import Tensor
 from benchmarks.cases import FULL, GUIDANCE, PROMPT, QUICK, twin
 from benchmarks.contest import alternate
 from benchmarks.machine import this_machine
-from benchmarks.networks import Scale
+from benchmarks.networks import Scale, strong
 from benchmarks.peer import in_each_layout
 from benchmarks.report import caption
-from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
+from fictile.autoencoder import KLAutoencoder, Normalisation
 from fictile.checkpoint import Defaults, Parts
 from fictile.denoiser import EXACT, Denoiser, Guidance, UNet
 from fictile.engine import choose_runtime
@@ -42,7 +42,7 @@ WAYS = {
 
 
 def random_parts(scale: Scale) -> Parts:
-    """A model of this size, always the same, whose decoder keeps the strength of what comes in (He et al.)."""
+    """A model of this size, always the same, whose decoder keeps the strength of what comes in."""
     torch.manual_seed(0)
     channels = scale.autoencoder.channels
     autoencoder = KLAutoencoder(
@@ -59,15 +59,6 @@ def random_parts(scale: Scale) -> Parts:
         denoiser=Denoiser(UNet(scale.unet), FLOW, "flow", autoencoder.space),
         defaults=Defaults(size=(side, side), steps=scale.steps, guidance=GUIDANCE),
     )
-
-
-def strong(spec: KLSpec) -> KL:
-    """A random autoencoder through which a signal neither dies nor grows."""
-    network = KL(spec).requires_grad_(False).eval()
-    for parameter in network.parameters():
-        if parameter.ndim == 4:
-            torch.nn.init.kaiming_normal_(parameter, nonlinearity="relu")
-    return network
 
 
 def drawing(model: Model, steps: int, interval: tuple[float, float], speed: str) -> Callable[[], Tensor]:

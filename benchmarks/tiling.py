@@ -23,6 +23,7 @@ from torch import Tensor
 
 from benchmarks.machine import this_machine
 from benchmarks.memory import growth
+from benchmarks.networks import strong
 from benchmarks.peer import diffusers_autoencoder
 from fictile.autoencoder import KL, KLSpec, tiling
 from fictile.engine import PRECISIONS, choose_runtime
@@ -46,13 +47,9 @@ class Setting:
 
 
 def decoder() -> KL:
-    """The same random weights each time. They are scaled as He et al. do, so that a signal keeps its strength."""
+    """The same random weights each time."""
     torch.manual_seed(0)
-    network = KL(KLSpec()).requires_grad_(False).eval()
-    for parameter in network.parameters():
-        if parameter.ndim == 4:
-            torch.nn.init.kaiming_normal_(parameter, nonlinearity="relu")
-    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
+    return strong(KLSpec()).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this form
 
 
 def latent(side: int) -> Tensor:

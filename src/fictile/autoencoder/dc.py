@@ -6,6 +6,7 @@ Parameters are named as in diffusers' `AutoencoderDC`.
 """
 
 import math
+from itertools import chain
 
 import torch
 from jaxtyping import Float
@@ -167,8 +168,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b z hz wz"]:
         x = self.conv_in(x)
-        for block in self.down_blocks:
-            x = block(x)
+        for layer in chain.from_iterable(level.children() for level in self.down_blocks):
+            x = layer(x)
         return self.conv_out(x) + averaged(x, self.channels)
 
 
@@ -194,8 +195,8 @@ class Decoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "b z h w"]) -> Float[Tensor, "b 3 h2 w2"]:
         x = self.conv_in(z) + repeated(z, self.conv_in.out_channels)
-        for block in reversed(self.up_blocks):
-            x = block(x)
+        for layer in chain.from_iterable(level.children() for level in reversed(self.up_blocks)):
+            x = layer(x)
         return self.conv_out(self.norm_out(x).relu())
 
 

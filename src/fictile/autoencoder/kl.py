@@ -5,7 +5,8 @@ Convolutions keep torch's own initialisation: it makes every residual branch abo
 which starts training calmly without switching any branch off.
 """
 
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import chain, pairwise
 
 import torch
 from jaxtyping import Float
@@ -21,6 +22,14 @@ EPSILON = 1e-6  # of every group norm
 LOGVAR_RANGE = (-30.0, 20.0)
 
 
+def layers_of(levels: nn.ModuleList) -> Iterator[nn.Module]:
+    """The layers of all levels, which are lists of them, from the first to the last.
+
+    A level has no `forward` of its own: who calls it would hold its input, the largest map of all, until it is done.
+    """
+    return chain.from_iterable(part.children() for level in levels for part in level.children())
+
+
 class Resnet(nn.Module):
     """Two 3x3 convolutions beside a shortcut."""
 
@@ -34,8 +43,8 @@ class Resnet(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         y = self.conv1(silu(self.norm1(x)))
-        y = self.conv2(silu(self.norm2(y)))
-        return add(y, self.conv_shortcut(x))
+        y = silu(self.norm2(y))  # of its own line: what it was made of is let go before the convolution
+        return add(self.conv2(y), self.conv_shortcut(x))
 
 
 class Attention(nn.Module):
@@ -78,7 +87,7 @@ class Upsample(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """One encoder level; every level but the last ends by halving the picture."""
+    """One encoder level, run by `layers_of`; every level but the last ends by halving the picture."""
 
     def __init__(self, inputs: int, outputs: int, layers: int, groups: int, *, last: bool) -> None:
         super().__init__()
@@ -86,25 +95,15 @@ class DownBlock(nn.Module):
         self.resnets = nn.ModuleList(Resnet(a, b, groups) for a, b in pairwise(widths))
         self.downsamplers = nn.ModuleList([] if last else [Downsample(outputs)])
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        for layer in (*self.resnets, *self.downsamplers):
-            x = layer(x)
-        return x
-
 
 class UpBlock(nn.Module):
-    """One decoder level; every level but the last ends by doubling the picture."""
+    """One decoder level, run by `layers_of`; every level but the last ends by doubling the picture."""
 
     def __init__(self, inputs: int, outputs: int, layers: int, groups: int, *, last: bool) -> None:
         super().__init__()
         widths = [inputs] + [outputs] * layers
         self.resnets = nn.ModuleList(Resnet(a, b, groups) for a, b in pairwise(widths))
         self.upsamplers = nn.ModuleList([] if last else [Upsample(outputs)])
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        for layer in (*self.resnets, *self.upsamplers):
-            x = layer(x)
-        return x
 
 
 class MidBlock(nn.Module):
@@ -138,8 +137,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b moments hz wz"]:
         x = self.conv_in(x)
-        for block in self.down_blocks:
-            x = block(x)
+        for layer in layers_of(self.down_blocks):
+            x = layer(x)
         return self.conv_out(silu(self.conv_norm_out(self.mid_block(x))))
 
 
@@ -160,8 +159,8 @@ class Decoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "b z h w"]) -> Float[Tensor, "b c h2 w2"]:
         x = self.mid_block(self.conv_in(z))
-        for block in self.up_blocks:
-            x = block(x)
+        for layer in layers_of(self.up_blocks):
+            x = layer(x)
         return self.conv_out(silu(self.conv_norm_out(x)))
 
 

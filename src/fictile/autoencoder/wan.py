@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fictile.autoencoder.kl import LOGVAR_RANGE
+from fictile.autoencoder.kl import LOGVAR_RANGE, layers_of
 from fictile.autoencoder.spec import WanSpec
 from fictile.convolution import doubled
 from fictile.inplace import add, silu
@@ -63,8 +63,8 @@ class Resnet(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         y = self.conv1(silu(self.norm1(x)))
-        y = self.conv2(silu(self.norm2(y)))
-        return add(y, self.conv_shortcut(x))
+        y = silu(self.norm2(y))  # of its own line: what it was made of is let go before the convolution
+        return add(self.conv2(y), self.conv_shortcut(x))
 
 
 class Attention(nn.Module):
@@ -123,18 +123,13 @@ class Upsample(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """One decoder level; every level but the last ends by doubling the picture."""
+    """One decoder level, run by `layers_of`; every level but the last ends by doubling the picture."""
 
     def __init__(self, inputs: int, outputs: int, layers: int, upsampler: Upsample | None) -> None:
         super().__init__()
         widths = [inputs] + [outputs] * layers
         self.resnets = nn.ModuleList(Resnet(a, b) for a, b in pairwise(widths))
         self.upsamplers = nn.ModuleList([upsampler] if upsampler else [])
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        for layer in (*self.resnets, *self.upsamplers):
-            x = layer(x)
-        return x
 
 
 class Encoder(nn.Module):
@@ -179,8 +174,8 @@ class Decoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "b z h w"]) -> Float[Tensor, "b 3 h2 w2"]:
         x = self.mid_block(self.conv_in(z))
-        for block in self.up_blocks:
-            x = block(x)
+        for layer in layers_of(self.up_blocks):
+            x = layer(x)
         return self.conv_out(silu(self.norm_out(x)))
 
 

@@ -30,7 +30,8 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b i h w"], shifts: Shifts) -> Float[Tensor, "b o h w"]:
         hidden = add(self.conv1(silu(self.norm1(x))), shifts[self][:, :, None, None])
-        return add(self.conv2(silu(self.norm2(hidden))), self.conv_shortcut(x))
+        hidden = silu(self.norm2(hidden))  # of its own line: what it was made of is let go before the convolution
+        return add(self.conv2(hidden), self.conv_shortcut(x))
 
 
 class Downsample(nn.Module):

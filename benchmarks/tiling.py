@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -29,7 +29,8 @@ from fictile.autoencoder import KL, KLSpec, tiling
 from fictile.engine import PRECISIONS, choose_runtime
 
 TILE = 512  # pixels, what Stable Diffusion 1 was trained on, and so what diffusers takes
-SHARES = {"bands, 0.3": 0.3, "bands, 0.15": 0.15}  # of an untiled run's memory
+SHARES = {"bands, 0.3": 0.3, "bands, 0.15": 0.15}  # of what diffusers takes as a whole
+SPARE = 1.05  # of what is taken over what is planned, in bands of this size
 WAYS = ("diffusers", "diffusers, its tiles", "untiled", *SHARES)
 
 
@@ -39,6 +40,7 @@ class Setting:
 
     precision: str
     threads: int
+    whole: int | None = None  # bytes that diffusers took as a whole; as many as are counted, if it did not run
 
     @property
     def dtype(self) -> torch.dtype:
@@ -60,9 +62,9 @@ def latent(side: int) -> Tensor:
     return noise + ramp[:, None] + ramp
 
 
-def prepared(way: str, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+def prepared(way: str, setting: Setting) -> Callable[[Tensor], Tensor]:
     """From a latent to pixels, in one of the `WAYS`."""
-    network = decoder()
+    network, dtype = decoder(), setting.dtype
     if way.startswith("diffusers"):
         other: Any = diffusers_autoencoder(network).eval()  # whose annotations know no Tensor
         layout = torch.contiguous_format if dtype == torch.float32 else torch.channels_last  # the faster one of each
@@ -75,19 +77,19 @@ def prepared(way: str, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     network.to(dtype)
     if way == "untiled":
         return network.decode
-    return lambda z: tiling.decode(network, z, plan(network.spec, z.shape[-1] * 8, way, dtype))
+    return lambda z: tiling.decode(network, z, plan(network.spec, z.shape[-1] * 8, way, setting))
 
 
-def plan(spec: KLSpec, side: int, way: str, dtype: torch.dtype) -> tiling.Plan:
+def plan(spec: KLSpec, side: int, way: str, setting: Setting) -> tiling.Plan:
     """The fastest within its share of memory."""
-    size = side, side
-    whole = tiling.untiled_memory(spec, size, dtype, encode=False)
-    return tiling.make_plan(spec, size, dtype, encode=False, within=int(SHARES[way] * whole))
+    size, dtype = (side, side), setting.dtype
+    whole = setting.whole or tiling.untiled_memory(spec, size, dtype, encode=False)
+    return tiling.make_plan(spec, size, dtype, encode=False, within=int(SHARES[way] * whole / SPARE))
 
 
 def once(way: str, side: int, path: Path, setting: Setting) -> dict[str, Any]:
     """One run of this process: seconds and bytes; the pixels are left in a file."""
-    decode, z, found = prepared(way, setting.dtype), latent(side).to(setting.dtype), dict[str, Any]()
+    decode, z, found = prepared(way, setting), latent(side).to(setting.dtype), dict[str, Any]()
     runtime = choose_runtime("cpu", setting.precision)
 
     def run() -> None:
@@ -112,15 +114,17 @@ def table(sides: list[int], ways: list[str], setting: Setting) -> None:
     print("|---|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
         for side in sides:
-            expected = None
+            expected, here = None, setting
             for way in ways:
                 path = Path(folder) / "pixels.safetensors"
                 command = [sys.executable, "-m", "benchmarks.tiling", str(side), "--ways", way, "--once", str(path)]
                 command += ["--precision", setting.precision, "--threads", str(setting.threads)]
+                command += ["--whole", str(here.whole)] if here.whole else []
                 child = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
                 found = json.loads(child.stdout.splitlines()[-1])
                 pixels = load_file(path)["pixels"]
-                expected = pixels if way == WAYS[0] else expected
+                if way == WAYS[0]:
+                    expected, here = pixels, replace(setting, whole=found["memory"])
                 error = (
                     ""
                     if expected is None
@@ -128,18 +132,17 @@ def table(sides: list[int], ways: list[str], setting: Setting) -> None:
                 )
                 memory = found["memory"] and found["memory"] // 2**20
                 seconds = f"{found['seconds']:.1f} ({found['processor']:.1f})"
-                print(
-                    f"| {side} | {way} | {seconds} | {memory} | {planned(way, side, setting)} | {error} |", flush=True
-                )
+                print(f"| {side} | {way} | {seconds} | {memory} | {planned(way, side, here)} | {error} |", flush=True)
 
 
 def planned(way: str, side: int, setting: Setting) -> str:
     """MiB that were counted before the run, and operations as a multiple of an untiled run's."""
-    if way in SHARES:
-        made = plan(KLSpec(), side, way, setting.dtype)
-        return f"{made.memory // 2**20} ({made.effort:.2f} times)"
-    whole = tiling.untiled_memory(KLSpec(), (side, side), setting.dtype, encode=False)
-    return f"{whole // 2**20}" if way == "untiled" else ""
+    with choose_runtime("cpu", setting.precision).limited():
+        if way in SHARES:
+            made = plan(KLSpec(), side, way, setting)
+            return f"{made.memory // 2**20} ({made.effort:.2f} times)"
+        whole = tiling.untiled_memory(KLSpec(), (side, side), setting.dtype, encode=False)
+        return f"{whole // 2**20}" if way == "untiled" else ""
 
 
 def main(
@@ -148,9 +151,10 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 1,
     ways: Annotated[str, typer.Option(help="Which of them, with semicolons.")] = ";".join(WAYS),
     once_into: Annotated[Path | None, typer.Option("--once", hidden=True)] = None,
+    whole: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Measure a decode as a whole, in blended tiles and in bands."""
-    setting = Setting(precision=precision, threads=threads)
+    setting = Setting(precision=precision, threads=threads, whole=whole)
     torch.set_num_threads(threads)
     if once_into:
         print(json.dumps(once(ways, sides[0], once_into, setting)))

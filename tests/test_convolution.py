@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import fictile.convolution
 from fictile.autoencoder import KL, KLSpec
-from fictile.convolution import Conv3x3, DoublingConv3x3, doubled, fast_convolutions, folded, winograd
+from fictile.convolution import Conv3x3, DoublingConv3x3, doubled, fast_convolutions, folded, summed, winograd
 from fictile.denoiser import UNet, UNetSpec
 from fictile.engine import choose_runtime
 
@@ -99,7 +99,7 @@ def test_a_machine_says_whether(backend: str, fast: bool, taken: list[tuple[int,
 def test_a_doubled_map_is_convolved_as_it_is(size: tuple[int, int], bias: bool, rows: int) -> None:
     conv, x = nn.Conv2d(7, 5, 3, padding=1, bias=bias), torch.randn(2, 7, size[0] + 2 * (1 - rows), size[1])
     with torch.no_grad():
-        ours = folded(x, conv.weight, conv.bias, rows=rows)
+        ours = folded(x, summed(conv.weight), conv.bias, rows=rows)
         direct = doubled(conv, x, rows=rows)
     larger = F.interpolate(x.double(), scale_factor=2.0)
     exact = conv.double()(larger)
@@ -113,7 +113,7 @@ def test_sums_of_weights_are_rounded_once() -> None:
     with torch.no_grad():
         exact = doubled(conv, x)
         half, given = conv.bfloat16(), x.bfloat16()
-        direct, ours = doubled(half, given), folded(given, half.weight, half.bias)
+        direct, ours = doubled(half, given), folded(given, summed(half.weight), half.bias)
     assert apart(ours, exact) < 1.5 * apart(direct, exact)
 
 

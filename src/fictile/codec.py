@@ -133,9 +133,9 @@ class AutoencoderCodec:
         An untiled run that runs out of memory is no end if the choice was left to us: bands follow.
         """
         wanted, size, dtype = asked
-        within, why = self._within(wanted, size, dtype, encode=encode), "to save memory"
-        done = "encoded" if encode else "decoded"
+        done, why = "encoded" if encode else "decoded", "to save memory"
         with self.runtime.limited():
+            within = self._within(wanted, size, dtype, encode=encode)
             if within is None:
                 try:
                     return run(None), ()

@@ -59,6 +59,11 @@ def fast_convolutions(wanted: bool = True) -> Generator[None]:
         _fast.reset(token)
 
 
+def convolves_fast() -> bool:
+    """Whether this is inside of `fast_convolutions`."""
+    return _fast.get()
+
+
 class Conv3x3(nn.Conv2d):
     """A convolution of 3x3 that keeps height and width."""
 
@@ -66,7 +71,7 @@ class Conv3x3(nn.Conv2d):
         super().__init__(inputs, outputs, 3, padding=1, bias=bias)
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:  # noqa: A002 - torch's own name
-        if _fast.get() and self._pays(input):
+        if not torch.is_grad_enabled() and convolves_fast() and self._pays(input):
             return winograd(input, self.weight, self.bias)
         return super().forward(input)
 
@@ -75,7 +80,6 @@ class Conv3x3(nn.Conv2d):
         return (
             x.device.type in {"cpu", "meta"}  # what is counted on the meta device is what a CPU will do
             and x.dtype == self.weight.dtype == torch.float32
-            and not torch.is_grad_enabled()
             and min(self.in_channels, self.out_channels) >= CHANNELS
             and -(-height // TILE) * -(-width // TILE) >= TILES
         )
@@ -97,43 +101,53 @@ def doubled(conv: nn.Conv2d, x: Float[Tensor, "b c h w"], *, rows: int = 1) -> F
     With `rows` 0 the first and the last row of x are only there to be seen: the answer begins and ends with the ones
     between them, as if what is above and below x were not a border.
     """
-    if _fast.get() and _pays_doubled(x, conv.weight):
-        return folded(x, conv.weight, conv.bias, rows=rows)
+    if pays_doubled(x, conv.weight):
+        return folded(x, summed(conv.weight), conv.bias, rows=rows)
     larger = F.interpolate(x, scale_factor=2.0, mode="nearest")
     return F.conv2d(larger if rows else larger[:, :, 1:-1], conv.weight, conv.bias, padding=(rows, 1))
 
 
-def _pays_doubled(x: Tensor, weight: Tensor) -> bool:
+def pays_doubled(x: Tensor, weight: Tensor) -> bool:
+    """Whether `folded` is the faster way for a map and the weights of a 3x3 convolution, and may be taken."""
     height, width = x.shape[-2:]
     return (
-        x.device.type in {"cpu", "meta"}
+        not torch.is_grad_enabled()
+        and convolves_fast()
+        and x.device.type in {"cpu", "meta"}
         and x.dtype == weight.dtype
-        and not torch.is_grad_enabled()
         and min(weight.shape[:2]) >= CHANNELS
         and height * width >= CELLS
     )
 
 
 def folded(
-    x: Float[Tensor, "b c h w"], weight: Float[Tensor, "o c 3 3"], bias: Float[Tensor, " o"] | None, *, rows: int = 1
+    x: Float[Tensor, "b c h w"],
+    kernels: Float[Tensor, "2 2 o c 2 2"],
+    bias: Float[Tensor, " o"] | None,
+    *,
+    rows: int = 1,
 ) -> Float[Tensor, "b o h2 w2"]:
-    """`doubled`, from x as it is: a convolution of 2x2 for each of the four places in a cell, channels last."""
+    """`doubled`, from x as it is and the `summed` weights: a convolution for each place in a cell, channels last."""
     count, _, height, width = x.shape
     high = height - 2 + 2 * rows
-    y = x.new_empty(count, 2 * high, 2 * width, len(weight)).permute(0, 3, 1, 2)
+    y = x.new_empty(count, 2 * high, 2 * width, kernels.shape[2]).permute(0, 3, 1, 2)
     padded = F.pad(x, (1, 1, rows, rows))
-    exact = weight.float()  # where sums are rounded once
     for down in (0, 1):
         for across in (0, 1):
             seen = padded[:, :, down : down + high + 1, across : across + width + 1]
-            y[:, :, down::2, across::2] = F.conv2d(seen, _summed(exact, down, across).to(x.dtype), bias)
+            y[:, :, down::2, across::2] = F.conv2d(seen, kernels[down, across], bias)
     return y
 
 
-def _summed(weight: Float[Tensor, "o c 3 3"], down: int, across: int) -> Float[Tensor, "o c 2 2"]:
-    """The weights that fall on the same cell, for the pixel in this place of it."""
-    tall = torch.stack(_in_pairs(weight.permute(0, 2, 3, 1), 1, down), dim=1)
-    return torch.stack(_in_pairs(tall, 2, across), dim=2).permute(0, 3, 1, 2)
+def summed(weight: Float[Tensor, "o c 3 3"]) -> Float[Tensor, "2 2 o c 2 2"]:
+    """The weights that fall on the same cell, for the pixel in each place of it: rows of places, and places."""
+    exact = weight.float().permute(0, 2, 3, 1)  # where sums are rounded once; channels last
+    kernels = weight.new_empty(2, 2, len(weight), 2, 2, weight.shape[1])
+    for down in (0, 1):
+        tall = torch.stack(_in_pairs(exact, 1, down), dim=1)
+        for across in (0, 1):
+            kernels[down, across] = torch.stack(_in_pairs(tall, 2, across), dim=2)
+    return kernels.permute(0, 1, 2, 5, 3, 4)
 
 
 def _in_pairs(weight: Tensor, side: int, place: int) -> tuple[Tensor, Tensor]:

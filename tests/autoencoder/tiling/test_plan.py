@@ -10,6 +10,7 @@ import torch
 from benchmarks.memory import growth
 from safetensors.torch import load_file
 from tests.autoencoder.tiling import within
+from tests.autoencoder.twins import random_network
 
 from fictile.autoencoder import KLSpec, tiling
 from fictile.autoencoder.tiling.costs import count_costs
@@ -18,11 +19,13 @@ from fictile.picture import Picture
 
 
 def planner(side: int, *, encode: bool = False) -> Planner:
-    return Planner(costs=count_costs(KLSpec(), torch.float32, encode=encode), high=side // 8, wide=side // 8)
+    return Planner(costs=count_costs(KLSpec(), torch.float32, encode=encode, fast=True), high=side // 8, wide=side // 8)
 
 
 def test_costs_are_those_of_the_layers() -> None:
-    costs = count_costs(KLSpec(widths=(8, 16), layers=1, groups=4, mid_attention=False), torch.float32, encode=False)
+    costs = count_costs(
+        KLSpec(widths=(8, 16), layers=1, groups=4, mid_attention=False), torch.float32, encode=False, fast=True
+    )
     assert sum(step.barrier for step in costs.steps) == 2 * 6 + 1  # norms of six residual blocks, and the last one
     first = costs.steps[1]  # conv_in: 4 to 16 channels, on the one cell
     assert first.operations == 2 * 9 * 4 * 16
@@ -117,3 +120,21 @@ def test_a_plan_is_the_same_in_inference_mode() -> None:
     count_costs.cache_clear()
     assert inside == tiling.make_plan(spec, size, torch.float32, encode=False, within=2**26)
     assert inside.operations > 0
+
+
+@pytest.mark.skipif(growth(lambda: None) is None, reason="the system does not say how much memory a process has had")
+@pytest.mark.parametrize("encode", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_untiled_run_takes_what_was_counted(dtype: torch.dtype, *, encode: bool) -> None:
+    """No map is held by someone who will not read it again; the rest is the libraries' own, whatever the size."""
+    spec, size = KLSpec(widths=(64, 64), layers=1, mid_attention=False), (1024, 1024)
+    network = random_network(spec).to(dtype).to(memory_format=torch.channels_last)
+    channels, side = (3, 1) if encode else (spec.channels, spec.factor)
+    x = torch.randn(1, channels, size[0] // side, size[1] // side).to(dtype)
+    half = network.encode if encode else network.decode
+    with torch.inference_mode():
+        half(x[:, :, :64, :64])  # libraries are loaded
+        taken = growth(lambda: half(x))
+    counted = tiling.untiled_memory(spec, size, dtype, encode=encode)
+    assert taken is not None
+    assert 0.9 * counted < taken < counted + 3 * OVERHEAD

@@ -8,8 +8,10 @@ from tests.autoencoder.twins import random_network
 from torch import Tensor
 
 from fictile.autoencoder import DCSpec, KLSpec, Spec, TinySpec, WanSpec, tiling
+from fictile.autoencoder.tiling import networks
 from fictile.autoencoder.tiling.costs import count_costs
 from fictile.autoencoder.tiling.plan import Plan, Planner
+from fictile.convolution import fast_convolutions, folded
 
 SPECS: dict[str, Spec] = {
     "kl": KLSpec(widths=(8, 16, 16), layers=2, groups=4),
@@ -62,7 +64,7 @@ def of_range(seen: Tensor, expected: Tensor) -> float:
 def plans(spec: Spec, *, encode: bool) -> dict[str, Plan]:
     """The one that keeps all it can and the one that keeps the least, in whole bands and row by row."""
     high, wide = CELLS
-    planner = Planner(costs=count_costs(spec, torch.float32, encode=encode), high=high, wide=wide)
+    planner = Planner(costs=count_costs(spec, torch.float32, encode=encode, fast=False), high=high, wide=wide)
     fast, small = planner.plan(2**40), planner.plan(0)
 
     def by_row(plan: Plan, rows: int) -> Plan:
@@ -91,3 +93,26 @@ def test_encodes_what_an_untiled_run_does(name: str) -> None:
         seen, doubt = tiling.encode(network, pixels, plan)
         assert of_range(seen, mean) < ROUNDING
         assert torch.equal(doubt, logvar) or of_range(doubt, logvar) < ROUNDING
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_wide_maps_are_doubled_with_fewer_multiplications(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = KLSpec(widths=(192, 192), layers=1)
+    network = random_network(spec).to(dtype)
+    z = torch.randn(1, spec.channels, 64, 20).to(dtype)
+    taken: list[int] = []
+
+    def noted(x: Tensor, kernels: Tensor, bias: Tensor, *, rows: int) -> Tensor:
+        taken.append(x.shape[2])
+        return folded(x, kernels, bias, rows=rows)
+
+    monkeypatch.setattr(networks, "folded", noted)
+    plan = tiling.make_plan(spec, (128, 40), dtype, encode=False)
+    plan = replace(plan, passes=tuple(replace(one, rows=16) for one in plan.passes))
+    with torch.no_grad():
+        direct = tiling.decode(network, z, plan)
+        assert not taken
+        with fast_convolutions():
+            fast = tiling.decode(network, z, plan)
+    assert len(taken) > 1, "the bands of a map, one after another"
+    assert of_range(fast, direct) < (ROUNDING if dtype == torch.float32 else 0.05)

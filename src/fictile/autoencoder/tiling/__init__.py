@@ -32,6 +32,7 @@ from fictile.autoencoder.tiling.networks import decoding, encoding
 from fictile.autoencoder.tiling.plan import Plan, Planner
 from fictile.autoencoder.tiling.run import run
 from fictile.autoencoder.tiling.stages import Stage
+from fictile.convolution import convolves_fast
 from fictile.malloc import given_back
 
 __all__ = ["ERROR_BOUND", "Plan", "decode", "encode", "is_small", "make_plan", "peak_memory", "untiled_memory"]
@@ -95,7 +96,7 @@ def _one_by_one(
 
 def _planner(spec: Spec, size: tuple[int, int], dtype: torch.dtype, *, encode: bool) -> Planner:
     high, wide = (side // spec.factor for side in size)
-    return Planner(costs=count_costs(spec, dtype, encode=encode), high=high, wide=wide)
+    return Planner(costs=count_costs(spec, dtype, encode=encode, fast=convolves_fast()), high=high, wide=wide)
 
 
 def _widest(spec: Spec) -> int:

@@ -20,6 +20,7 @@ from fictile.autoencoder.network import Network, make_network
 from fictile.autoencoder.spec import Spec
 from fictile.autoencoder.tiling.networks import decoding, encoding
 from fictile.autoencoder.tiling.stages import Barrier, Flow, Local, Rows, SelfAttention, Stage
+from fictile.convolution import fast_convolutions
 
 HIGH, WIDE = 64, 16  # cells of a band that is counted: so many that its border counts for little
 REARRANGED = 2  # copies of one layer's weights that a convolution makes
@@ -103,9 +104,10 @@ def _tensors(tree: object) -> Iterator[Tensor]:
 
 
 @lru_cache(maxsize=8)
-def count_costs(spec: Spec, dtype: torch.dtype, *, encode: bool) -> Costs:
-    """The stages of an encoder or a decoder, in this precision."""
-    with torch.inference_mode(False), torch.no_grad():  # in inference mode operations pass a meter unseen
+def count_costs(spec: Spec, dtype: torch.dtype, *, encode: bool, fast: bool) -> Costs:
+    """The stages of an encoder or a decoder, in this precision; `fast` as in `fast_convolutions`."""
+    # In inference mode operations pass a meter unseen.
+    with torch.inference_mode(False), torch.no_grad(), fast_convolutions(fast):
         return _counted(_weightless(spec, dtype), spec, dtype, encode=encode)
 
 

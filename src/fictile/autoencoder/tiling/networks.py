@@ -24,6 +24,7 @@ from fictile.autoencoder.tiling.stages import (
     convolution,
     valid,
 )
+from fictile.convolution import doubled, folded, pays_doubled, summed
 from fictile.inplace import silu
 
 SILU = Local(function=silu)
@@ -130,11 +131,11 @@ def _of_kl_and_wan(layer: nn.Module) -> list[Stage] | None:  # noqa: PLR0911 - a
         case kl.Downsample():
             return [padded_below(layer.conv)]
         case kl.Upsample():
-            return [doubled(layer.conv)]
+            return [enlarged(layer.conv)]
         case wan.Downsample():
             return [padded_below(_only_convolution(layer.resample))]
         case wan.Upsample():
-            return [doubled(_only_convolution(layer.resample))]
+            return [enlarged(_only_convolution(layer.resample))]
         case _:
             return None
 
@@ -193,30 +194,19 @@ def padded_below(conv: nn.Conv2d) -> Local:
     return Local(function=lambda rows: conv(F.pad(rows, (0, 1))), stride=2, after=1)
 
 
-def doubled(conv: nn.Conv2d) -> Local:
+def enlarged(conv: nn.Conv2d) -> Local:
     """Every cell becomes 2x2 equal ones, and a 3x3 convolution follows."""
     return Local(function=_doubling(conv), before=1, after=1, growth=2)
 
 
 def _doubling(conv: nn.Conv2d) -> Callable[[Tensor], Tensor]:
-    """On a CPU in float32, where sums of weights are as good as weights, without computing equal products twice.
-
-    A pixel's nine neighbours are four cells of the smaller map, so that four sums of weights do. A transposed
-    convolution of stride 2, whose 4x4 kernel is the 3x3 one spread over 2x2 pixels, is the same as both steps together.
-    """
-
-    @cache
-    def spread() -> Tensor:
-        weight = conv.weight.flip(2, 3).transpose(0, 1)
-        kernel = F.pad(weight, (0, 1, 0, 1))
-        for down, across in ((0, 1), (1, 0), (1, 1)):
-            kernel[:, :, down : down + 3, across : across + 3] += weight
-        return kernel
+    """`doubled`, whose sums of weights are taken once for all bands."""
+    kernels = cache(lambda: summed(conv.weight))
 
     def double(rows: Tensor) -> Tensor:
-        if rows.device.type in ("cpu", "meta") and rows.dtype == torch.float32:
-            return F.conv_transpose2d(rows, spread(), conv.bias, stride=2, padding=(3, 1))
-        return valid(conv, F.interpolate(rows, scale_factor=2.0, mode="nearest")[:, :, 1:-1])
+        if pays_doubled(rows, conv.weight):
+            return folded(rows, kernels(), conv.bias, rows=0)
+        return doubled(conv, rows, rows=0)
 
     return double
 

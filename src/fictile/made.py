@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fictile.autoencoder import COMFY_SUFFIX, read_comfy_latent, write_latent
+from fictile.checkpoint import Hashes
 from fictile.errors import RequestError
 from fictile.latent import SUFFIX, Latent, read_notes
-from fictile.picture import Picture, Source, load_picture, save_picture
+from fictile.picture import Picture, Source, load_picture, open_source, save_picture
 from fictile.recipe import IN_LATENT, MIXED, Mix, Recipe
 
 PictureFile = str | Path
@@ -143,6 +144,37 @@ def check_init(recipe: Recipe, given: Picture | Latent | None) -> None:
     else:
         problem = "another picture than the one given; give that one"
     raise RequestError(f"The recipe started from {problem}.")
+
+
+def check_model(recipe: Recipe, name: str, hashes: Hashes | None, vae_origin: str) -> None:
+    """Raises RequestError unless a recipe is of a model with these hashes, and of a picture that it can have made."""
+    here = hashes.model if hashes else None
+    if recipe.model_hash is None or recipe.model_hash != here:
+        raise RequestError(
+            f"The recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
+            f"{name} with hash {(here or 'none')[:10]} is loaded; load that model."
+        )
+    if hashes and recipe.vae_hash != hashes.vae:
+        raise RequestError(
+            f"The recipe needs the autoencoder with hash {(recipe.vae_hash or 'none')[:10]} ({recipe.vae_origin}), "
+            f"but here is that with hash {hashes.vae[:10]} ({vae_origin}); name it with --vae or vae=."
+        )
+    if not 0 <= recipe.index < recipe.count:
+        raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
+
+
+def opened_picture(picture: PictureFile | Picture | Source) -> Picture:
+    """A picture, whatever it was given as. Raises RequestError for what is none."""
+    if isinstance(picture, Source):
+        return picture.picture()
+    return picture if isinstance(picture, Picture) else load_picture(picture)
+
+
+def edited_file(init: Init | Source | None) -> Source:
+    """Raises RequestError unless it is a file, which alone an edit can be painted on."""
+    if init is None or isinstance(init, Picture | Latent | Mixed):
+        raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
+    return init if isinstance(init, Source) else open_source(init)
 
 
 def _save_latent(latent: Latent, recipe: Recipe, path: PictureFile, strip: bool) -> None:

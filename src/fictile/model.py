@@ -30,13 +30,16 @@ from fictile.made import (
     OnSampled,
     PictureFile,
     check_init,
+    check_model,
+    edited_file,
     init_hash,
     init_size,
     opened_apart,
+    opened_picture,
 )
 from fictile.matching import open_preview
 from fictile.mixing import mixed, mixed_again
-from fictile.picture import Mask, Picture, Source, load_picture, open_source
+from fictile.picture import Mask, Picture, Source, open_source
 from fictile.recipe import FEATHER, PADDING, PICTURE_GUIDANCE, Edit, Recipe
 from fictile.sampling import Callback, chosen_names
 from fictile.text import Prompt, TextConditioner
@@ -290,24 +293,12 @@ class Model:
         Raises RequestError when the recipe needs another model or another init picture.
         """
         recipe = source if isinstance(source, Recipe) else Recipe.read(source)
-        here = self.hashes.model if self.hashes else None
-        if recipe.model_hash is None or recipe.model_hash != here:
-            raise RequestError(
-                f"The recipe needs the model {recipe.model} with hash {(recipe.model_hash or 'none')[:10]}, but "
-                f"{self.name} with hash {(here or 'none')[:10]} is loaded; load that model."
-            )
-        if self.hashes and recipe.vae_hash != self.hashes.vae:
-            raise RequestError(
-                f"The recipe needs the autoencoder with hash {(recipe.vae_hash or 'none')[:10]} ({recipe.vae_origin}), "
-                f"but here is that with hash {self.hashes.vae[:10]} ({self.vae_origin}); name it with --vae or vae=."
-            )
-        if not 0 <= recipe.index < recipe.count:
-            raise RequestError(f"The recipe is of picture {recipe.index} of {recipe.count}; it was changed by hand.")
+        check_model(recipe, self.name, self.hashes, self.vae_origin)
         first = replace(recipe, seed=recipe.seed - recipe.index, index=0, notes=(), **self._identity())
         if isinstance(init, tuple):
             given = mixed_again(self.codec, recipe, *init)
         elif recipe.edit:
-            return self._drawing.edited(first, _edited_file(init), [recipe.index], callback, sampled)[0]
+            return self._drawing.edited(first, edited_file(init), [recipe.index], callback, sampled)[0]
         else:
             given, _ = opened_apart(init)
             check_init(recipe, given)
@@ -332,7 +323,7 @@ class Model:
         recipe = replace(recipe, notes=(), **changed)
         if recipe.edit is None:
             return self._drawing.decoded(latent, recipe)
-        return self._drawing.finished(latent, recipe, _edited_file(init))
+        return self._drawing.finished(latent, recipe, edited_file(init))
 
     def encode(self, picture: PictureFile | Picture, *, tiling: str = "auto") -> Latent:
         """A picture of any size to its latent (the posterior's mean), on the CPU.
@@ -340,7 +331,7 @@ class Model:
         The picture is mirrored beyond its lower and right edge where the autoencoder needs more; the latent remembers
         the true size. `tiling` is as in `generate`. Raises RequestError for what is no picture.
         """
-        return self.codec.encode(_opened(picture), tiling=tiling)
+        return self.codec.encode(opened_picture(picture), tiling=tiling)
 
     def mix(
         self,
@@ -430,16 +421,3 @@ class Model:
             "fictile": __version__,
             "torch": torch.__version__,
         }
-
-
-def _opened(picture: PictureFile | Picture | Source) -> Picture:
-    if isinstance(picture, Source):
-        return picture.picture()
-    return picture if isinstance(picture, Picture) else load_picture(picture)
-
-
-def _edited_file(init: Init | Source | None) -> Source:
-    """Raises RequestError unless it is a file, which alone an edit can be painted on."""
-    if init is None or isinstance(init, Picture | Latent | Mixed):
-        raise RequestError("The recipe is of an edited picture; give the file of the picture that was edited.")
-    return init if isinstance(init, Source) else open_source(init)

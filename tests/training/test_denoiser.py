@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -89,6 +92,43 @@ def test_what_is_refused_leaves_nothing_behind(data: Path, vae: Path, tmp_path: 
         with pytest.raises(RequestError, match=message):
             train_denoiser(wrong)
     assert not options.output.exists()
+
+
+@pytest.mark.slow
+def test_compiled_steps_learn_the_same(data: Path, vae: Path, tmp_path: Path) -> None:
+    """In processes of their own: the checks of shapes that tests put around every function cannot be compiled."""
+    try:
+        denoiser_options(data, tmp_path, vae, compile=True).runtime()
+    except RequestError as error:
+        pytest.skip(str(error))
+    network = ["--size", "32", "--widths", "16", "--depth", "1", "--heads", "1", "--groups", "8", "--layers", "1"]
+    pace = ["--steps", "20", "--batch", "2", "--device", "cpu", "--precision", "float32"]
+    losses = list[float]()
+    for more in ([], ["--compile"]):
+        run = tmp_path / f"run{''.join(more)}"
+        command = [sys.executable, "-c", "from fictile.cli import main; main()", "train", "denoiser", str(data)]
+        command += ["--vae", str(vae), "--output", str(run)]
+        done = subprocess.run(
+            [*command, *network, *pace, *more],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        losses.append(json.loads((run / "log.jsonl").read_text("utf-8").splitlines()[0])["loss"])
+        load_model(run / "model")
+    assert (tmp_path / "inductor").exists()  # it was compiled
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_steps_are_not_compiled_where_that_cannot_be_done(
+    data: Path, vae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    with pytest.raises(RequestError, match=r"needs a C\+\+ compiler, and /nowhere/c\+\+ is not there"):
+        train_denoiser(denoiser_options(data, tmp_path / "run", vae, compile=True))
+    assert not (tmp_path / "run").exists()
 
 
 def test_pictures_that_nobody_describes_are_noticed(

@@ -284,6 +284,14 @@ def train_denoiser(
     checkpoint_minutes: Minutes = DENOISER["checkpoint_minutes"],
     precision: Precision = DENOISER["precision"],
     device: Device = DENOISER["device"],
+    compile_steps: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Let torch's compiler make the steps faster; it takes minutes at first.",
+            rich_help_panel=PACE,
+        ),
+    ] = DENOISER["compile"],
 ) -> None:
     """Train a text-conditioned U-Net and its text transformer on the latents of a VAE."""
     from fictile.denoiser import UNetSpec
@@ -324,6 +332,7 @@ def train_denoiser(
         caption_dropout=caption_dropout,
         prompts=prompts,
         guidance=guidance,
+        compile=compile_steps,
     )
     finish(lambda: train_denoiser(options), output)
 

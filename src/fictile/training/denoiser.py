@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,7 @@ class DenoiserTrainee:
             unet, text = self._new()
         unet, self.text = unet.to(runtime.device), text.network.to(runtime.device)
         self.unet = unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] # torch lacks this overload
+        self.learner = torch.compile(self.unet, dynamic=False) if options.compile else self.unet  # of the same weights
         self.tokenizer = text.tokenizer
         self.optimiser = Optimiser([self.unet, self.text], options)
         self.unet_ema, self.text_ema = EMA(self.unet, options.ema), EMA(self.text, options.ema)
@@ -139,7 +140,7 @@ class DenoiserTrainee:
         x0 = self.latents.posterior(indices, mirrored).sample(random).data
         captions = draw_captions([self.train.entries[index] for index in indices], self.options.caption_dropout, random)
         ids = self.tokenizer.encode(captions, truncate=True)
-        loss = self._loss(self.unet, self.text, x0, ids, random)
+        loss = self._loss(self.learner, self.text, x0, ids, random)
         norm = self.optimiser.update(loss, step)
         self.unet_ema.update(self.unet)
         self.text_ema.update(self.text)
@@ -147,7 +148,7 @@ class DenoiserTrainee:
 
     def _loss(
         self,
-        unet: UNet,
+        unet: Callable[..., Float[Tensor, "b c h w"]],
         text: TextTransformer,
         x0: Float[Tensor, "b c h w"],
         ids: Int64[Tensor, "b n"],

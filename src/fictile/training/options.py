@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from fictile.autoencoder import KLSpec
 from fictile.denoiser import UNetSpec
-from fictile.engine import Runtime, choose_runtime
+from fictile.engine import COMPILED, Runtime, choose_backend, choose_runtime
 from fictile.errors import RequestError
 from fictile.text import TextSpec
 
@@ -119,12 +119,20 @@ class DenoiserTraining(Training):
     prompts: Path | None = None  # one prompt a line, for the sample sheets; otherwise captions of the data
     guidance: float = 4.0  # of the sample sheets, and the exported model's default
     sample_steps: int = 20
+    compile: bool = False  # the U-Net's step by torch's compiler: minutes at first, then faster
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("be above 0", lambda x: x > 0, "shift", "min_snr")
         self._check("lie between 0 and 1", lambda x: 0 <= x <= 1, "caption_dropout", "uniform_times")
         self._check("be at least 1", lambda x: x >= 1, "sample_steps")
+
+    def runtime(self) -> Runtime:
+        """As every training's, and nowhere that torch's compiler is asked for and cannot run."""
+        runtime = super().runtime()
+        if self.compile:
+            choose_backend(COMPILED, runtime.device, runtime.precision)
+        return runtime
 
 
 def objective_of(name: str) -> Objective:

@@ -151,6 +151,9 @@ class VAETrainee:
         network = self._fresh().eval()  # as it will be read back, with weights rounded to float16
         network.load_state_dict({name: tensor.half().float() for name, tensor in self.ema.network.state_dict().items()})
         if self.given:
+            # The average of equal numbers is equal, but for the sign of a zero, and a space is named after its bits.
+            network.encoder.load_state_dict(self.given.network.encoder.state_dict())
+            network.quant_conv.load_state_dict(self.given.network.quant_conv.state_dict())
             kept = KLAutoencoder(network, self.given.normalisation, self.given.name, self.given.space)
             save_autoencoder(kept, folder / "vae.safetensors")
             return

@@ -40,7 +40,7 @@ class Setting:
 FULL = Setting(
     vae={
         "spec": KLSpec(widths=(64, 96, 160), layers=1, channels=16, groups=16, mid_attention=False, stem=4),
-        "steps": 1800,
+        "steps": 4000,
         "batch": 16,
         "learning_rate": 1e-3,
         "cooldown": 0.4,
@@ -51,10 +51,10 @@ FULL = Setting(
     denoiser={
         "spec": UNetSpec(widths=(128, 192, 192), layers=1, depth=(0, 1, 0), heads=(4, 6, 6)),
         "text": TextSpec(vocabulary=3072, width=160, layers=3, heads=5, context=32),
-        "steps": 26_000,
-        "batch": 16,
+        "steps": 32_000,
+        "batch": 32,
         "learning_rate": 5e-4,
-        "cooldown": 0.3,
+        "cooldown": 0.5,
         "ema": 0.999,
         "shift": 3.0,
         "guidance": 3.0,

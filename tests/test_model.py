@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from tests.tiny_model import tiny_folder, tiny_parts
+from tests.tiny_model import EXACT, tiny_folder, tiny_parts
 from torch import Tensor
 
 from fictile.autoencoder import PrecisionMemory, as_kl
@@ -23,7 +23,6 @@ from fictile.sampling import SAMPLERS
 from fictile.schedule import Flow, Level
 
 CPU = torch.device("cpu")
-EXACT = Runtime(device=CPU, dtype=torch.float32, decode_dtype=torch.float32, threads=1)
 
 
 @pytest.fixture

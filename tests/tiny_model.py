@@ -7,10 +7,12 @@ import torch
 from fictile.autoencoder import KL, KLAutoencoder, KLSpec, Normalisation
 from fictile.checkpoint import Defaults, Parts, save_model
 from fictile.denoiser import Denoiser, UNet, UNetSpec
+from fictile.engine import Runtime
 from fictile.latent import LatentSpace
 from fictile.schedule import DDPM, Prediction, Schedule
 from fictile.text import TextEncoder, TextSpec, TextTransformer, Tokenizer
 
+EXACT = Runtime(device=torch.device("cpu"), dtype=torch.float32, decode_dtype=torch.float32, threads=1)
 CAPTIONS = ("a red fox", "a fox wearing a crown", "a green leaf", "a house under a blue sky")
 NORMALISATION = Normalisation((0.5, 2.0, 1.5, 4.0), (0.1, -0.2, 0.3, 0.0))  # of the four channels, none like another
 

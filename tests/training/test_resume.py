@@ -71,11 +71,13 @@ def make(kind: str, data: Path, vae: Path, output: Path) -> VAETraining | Denois
             return vae_options(data, output, perceptual=0.1, perceptual_crop=24)
         case "flow":
             return denoiser_options(data, output, vae)
+        case "muon":
+            return denoiser_options(data, output, vae, optimiser="muon")
         case _:
             return denoiser_options(data, output, vae, objective="v", flip=True)
 
 
-@pytest.mark.parametrize("kind", ["vae with gan", "vae with perceptual loss", "flow", "v"])
+@pytest.mark.parametrize("kind", ["vae with gan", "vae with perceptual loss", "flow", "muon", "v"])
 def test_a_broken_run_equals_an_unbroken_one(
     kind: str, data: Path, vae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,10 +159,22 @@ def test_another_run_is_not_continued(data: Path, vae: Path, tmp_path: Path) -> 
     train_vae(vae_options(data, tmp_path, steps=1))
     with pytest.raises(RequestError, match="another batch and another seed; give the options"):
         train_vae(vae_options(data, tmp_path, steps=2, batch=3, seed=1))
+    with pytest.raises(RequestError, match="another optimiser;"):
+        train_vae(vae_options(data, tmp_path, steps=2, optimiser="muon"))
     with pytest.raises(RequestError, match="another gan;"):
         train_vae(vae_options(data, tmp_path, steps=2, gan=0.5))
     with pytest.raises(RequestError, match="holds the run of a VAE; choose another output folder"):
         train_denoiser(denoiser_options(data, tmp_path, vae))
+
+
+def test_a_run_that_names_no_optimiser_goes_on_with_adamw(data: Path, tmp_path: Path) -> None:
+    """Checkpoints are older than the choice."""
+    train_vae(vae_options(data, tmp_path, steps=1))
+    saved = checkpoint(tmp_path)
+    del saved["options"]["optimiser"]
+    torch.save(saved, tmp_path / CHECKPOINT)
+    train_vae(vae_options(data, tmp_path, steps=2))
+    assert checkpoint(tmp_path)["step"] == 2
 
 
 def test_a_run_may_become_longer(data: Path, tmp_path: Path) -> None:

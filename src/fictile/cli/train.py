@@ -45,7 +45,13 @@ Size = Annotated[int, typer.Option(help="Pixels along a side; pictures are fitte
 Steps = Annotated[int, typer.Option(help="Optimiser steps in all.", rich_help_panel=PACE)]
 Batch = Annotated[int, typer.Option(help="Pictures per step.", rich_help_panel=PACE)]
 Seed = Annotated[int, typer.Option(help="Of all that is random.", rich_help_panel=RUN)]
-Rate = Annotated[float, typer.Option("--learning-rate", help="Of AdamW, at its height.", rich_help_panel=PACE)]
+OptimiserName = Annotated[
+    str,
+    typer.Option(
+        "--optimiser", help="adamw, or muon for layers' weights and adamw for the rest.", rich_help_panel=PACE
+    ),
+]
+Rate = Annotated[float, typer.Option("--learning-rate", help="Of the optimiser, at its height.", rich_help_panel=PACE)]
 Warmup = Annotated[int, typer.Option(help="Steps over which the rate rises.", rich_help_panel=PACE)]
 Cooldown = Annotated[float, typer.Option(help="Last part of the run, over which it falls to 0.", rich_help_panel=PACE)]
 Ema = Annotated[float, typer.Option(help="Decay per step of the averaged weights.", rich_help_panel=PACE)]
@@ -124,6 +130,7 @@ def train_vae(
     size: Size = VAE["size"],
     steps: Steps = VAE["steps"],
     batch: Batch = VAE["batch"],
+    optimiser: OptimiserName = VAE["optimiser"],
     learning_rate: Rate = VAE["learning_rate"],
     warmup: Warmup = VAE["warmup"],
     cooldown: Cooldown = VAE["cooldown"],
@@ -165,7 +172,7 @@ def train_vae(
 ) -> None:
     """Train a KL autoencoder; the latents' scale and shift are measured and stored in the file."""
     from fictile.autoencoder import KLSpec
-    from fictile.training import VAETraining, train_vae
+    from fictile.training import VAETraining, optimiser_of, train_vae
 
     spec = KLSpec(
         widths=numbers("--widths", widths),
@@ -183,6 +190,7 @@ def train_vae(
         steps=steps,
         batch=batch,
         seed=seed,
+        optimiser=optimiser_of(optimiser),
         learning_rate=learning_rate,
         warmup=warmup,
         cooldown=cooldown,
@@ -228,6 +236,7 @@ def train_denoiser(
     size: Size = DENOISER["size"],
     steps: Steps = DENOISER["steps"],
     batch: Batch = DENOISER["batch"],
+    optimiser: OptimiserName = DENOISER["optimiser"],
     learning_rate: Rate = DENOISER["learning_rate"],
     warmup: Warmup = DENOISER["warmup"],
     cooldown: Cooldown = DENOISER["cooldown"],
@@ -296,7 +305,7 @@ def train_denoiser(
     """Train a text-conditioned U-Net and its text transformer on the latents of a VAE."""
     from fictile.denoiser import UNetSpec
     from fictile.text import TextSpec
-    from fictile.training import DenoiserTraining, objective_of, train_denoiser
+    from fictile.training import DenoiserTraining, objective_of, optimiser_of, train_denoiser
 
     options = DenoiserTraining(
         data=data,
@@ -308,6 +317,7 @@ def train_denoiser(
         steps=steps,
         batch=batch,
         seed=seed,
+        optimiser=optimiser_of(optimiser),
         learning_rate=learning_rate,
         warmup=warmup,
         cooldown=cooldown,

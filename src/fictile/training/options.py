@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, Literal, TypeVar, get_args
+
+import torch
 
 from fictile.autoencoder import KLSpec
 from fictile.denoiser import UNetSpec
@@ -12,6 +14,10 @@ from fictile.errors import RequestError
 from fictile.text import TextSpec
 
 Objective = Literal["flow", "v", "eps"]
+ADAMW: Final = "adamw"
+MUON: Final = "muon"
+OptimiserName = Literal["adamw", "muon"]
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +31,7 @@ class Training:
     steps: int = 20_000
     batch: int = 16
     seed: int = 0
+    optimiser: OptimiserName = ADAMW  # "muon": of the weights of linear layers and convolutions, AdamW of the rest
     learning_rate: float = 5e-4
     warmup: int = 200  # the learning rate rises linearly over these
     cooldown: float = 0.25  # and falls linearly to zero over this last part of the run
@@ -43,6 +50,8 @@ class Training:
         self._check("be above 0", lambda x: x > 0, "learning_rate", "clip", "checkpoint_minutes")
         self._check("be at least 0", lambda x: x >= 0, "warmup", "weight_decay")
         self._check("lie between 0 and 1", lambda x: 0 <= x <= 1, "cooldown", "ema")
+        if self.optimiser == MUON and not hasattr(torch.optim, "Muon"):
+            raise RequestError(f"torch {torch.__version__} has no Muon; install 2.9 or later, or take adamw.")
 
     def _check(self, rule: str, holds: Callable[[float], bool], *names: str) -> None:
         for name in names:
@@ -141,7 +150,20 @@ def objective_of(name: str) -> Objective:
     Raises:
         RequestError: for any other name.
     """
-    for objective in get_args(Objective):
-        if objective == name:
-            return objective
-    raise RequestError(f"There is no objective {name!r}; choose one of {', '.join(get_args(Objective))}.")
+    return _named("objective", name, get_args(Objective))
+
+
+def optimiser_of(name: str) -> OptimiserName:
+    """The optimiser called `name`.
+
+    Raises:
+        RequestError: for any other name.
+    """
+    return _named("optimiser", name, get_args(OptimiserName))
+
+
+def _named(kind: str, name: str, names: tuple[Name, ...]) -> Name:
+    for known in names:
+        if known == name:
+            return known
+    raise RequestError(f"There is no {kind} {name!r}; choose one of {', '.join(names)}.")

@@ -24,7 +24,7 @@ from fictile.picture import save_picture
 from fictile.text import TextSpec
 from fictile.training.folder import Pictures, fingerprint
 from fictile.training.optimiser import NotFiniteError
-from fictile.training.options import Training
+from fictile.training.options import ADAMW, Training
 
 Metrics = dict[str, float]
 About = dict[str, Any]  # what a run writes down of itself: its options and its pictures, as plain JSON values
@@ -248,8 +248,9 @@ def _read_checkpoint(options: Training, *, mmap: bool = False) -> dict[str, Any]
 
 
 def _identity(about: About) -> dict[str, Any]:
-    """The options that cannot change on the way."""
-    return {key: about.get(key) for key in FIXED} | {"gan": bool(about.get("gan"))}
+    """The options that cannot change on the way; a run that names no optimiser is older than the choice."""
+    given = {"gan": bool(about.get("gan")), "optimiser": about.get("optimiser", ADAMW)}
+    return {key: about.get(key) for key in FIXED} | given
 
 
 def describe(options: Training) -> About:

@@ -13,9 +13,10 @@ import fictile
 from fictile.autoencoder import encoder_hash
 from fictile.checkpoint import export_diffusers_unet
 from fictile.checkpoint.folder import PACKAGED
-from fictile.denoiser import Added, Conditioning, Denoiser, Guidance, UNet, UNetSpec, guide
+from fictile.denoiser import EXACT, Added, Conditioning, Denoiser, Guidance, UNet, UNetSpec, guide
 from fictile.denoiser.blocks import Shifts
 from fictile.denoiser.transformer import Reading
+from fictile.fidelity.metrics import psnr
 from fictile.model import Model
 from fictile.picture import load_picture
 from fictile.sampling import SAMPLERS, StepNoise, initial_noise, make_steps
@@ -45,6 +46,13 @@ def test_it_draws_the_golden_fox(model: Model) -> None:
     (fox,) = model.generate("a fox", seed=0, steps=8)
     error = (fox.pixels - load_picture(GOLDEN).pixels).square().mean()
     assert 10 * torch.log10(4 / error) > 40  # decibels
+
+
+@pytest.mark.parametrize(("speed", "least"), [("fast", 36), ("faster", 30), ("fastest", 28)])
+def test_a_speed_stays_as_near_as_is_said_of_it(model: Model, speed: str, least: float) -> None:
+    """docs/speed.md has the figures of several prompts."""
+    exact, other = (model.generate("a house", seed=0, speed=name)[0].pixels for name in (EXACT, speed))
+    assert least < psnr(other, exact) < float("inf")
 
 
 @pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m_sde"])

@@ -148,7 +148,7 @@ class Model:
             tiling: "on" encodes and decodes in bands of rows, exactly and in little memory; "off" never does; "auto"
                 does where the whole would not fit into the free memory.
             group: how many pictures are denoised at once, which takes less memory; None is all of them.
-            speed: "exact"; "fast" and "faster" leave out work for nearly the same picture (docs/speed.md).
+            speed: "exact"; "fast", "faster" and "fastest" leave out work for nearly the same picture (docs/speed.md).
             callback: called at each evaluation with (step index, level, x, x0); `preview` shows what x0 looks like.
             sampled: called once with the latents of all pictures and the recipe of the first, before any is decoded:
                 to keep them, should decoding fail. `finish` goes on from there.

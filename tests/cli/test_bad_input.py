@@ -62,7 +62,7 @@ def refused(run: Run, here: Path) -> Refused:
         (["fox", "--precision", "fp17"], ["'fp17'", "fp16"]),
         (["fox", "--backend", "openvin"], ["'openvin'", "nearest is 'openvino'"]),
         (["fox", "--backend", "reference", "--precision", "bf16"], ["float32", "leave the precision out"]),
-        (["fox", "--speed", "warp"], ["'warp'", "exact, fast, faster"]),
+        (["fox", "--speed", "warp"], ["'warp'", "exact, fast, faster, fastest"]),
         (["fox", "--speed", "fast", "--backend", "reference"], ["reference", "speed exact"]),
         (["fox", "--from", "absent.png"], ["absent.png"]),
         (["fox", "--from", "photo.png", "--strength", -0.5], ["-0.5"]),

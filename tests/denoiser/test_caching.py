@@ -13,6 +13,7 @@ from fictile.denoiser import (
     Denoiser,
     Guidance,
     Speed,
+    Turns,
     UNet,
     UNetSpec,
     guide,
@@ -68,6 +69,14 @@ def test_one_of_so_many_evaluations_is_whole_and_so_is_the_first_of_another_size
         assert runs == expected
 
 
+def test_whole_evaluations_may_be_closer_together_at_first() -> None:
+    turns = Turns(Speed(every=5, layers=1, first=2))
+    assert [number for number in range(20) if turns.is_whole(2)] == [0, 2, 7, 12, 17]
+    turns = Turns(Speed(every=3, layers=1, first=1))
+    rows = [2, 2, 2, 1, 1, 1, 1]
+    assert [number for number, each in enumerate(rows) if turns.is_whole(each)] == [0, 1, 3, 6]
+
+
 def test_groups_take_turns_and_remember_apart(tiny: UNet) -> None:
     shifts, text = tiny.shifts(torch.tensor([500.0])), tiny.read(torch.randn(1, 5, 6))
     groups = [torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8), torch.randn(1, 4, 8, 8)]
@@ -83,6 +92,6 @@ def test_groups_take_turns_and_remember_apart(tiny: UNet) -> None:
 
 
 def test_an_unknown_speed_is_refused_by_name() -> None:
-    with pytest.raises(RequestError, match="no speed 'ludicrous': choose exact, fast, faster"):
+    with pytest.raises(RequestError, match="no speed 'ludicrous': choose exact, fast, faster, fastest"):
         speed_of("ludicrous")
-    assert list(SPEEDS) == ["exact", "fast", "faster"]
+    assert list(SPEEDS) == ["exact", "fast", "faster", "fastest"]

@@ -58,6 +58,7 @@ def really(model: Model, *, interval: tuple[float, float] | None = None, **asked
         ("exact", (0.3, 0.9), {"steps": 3}),
         ("fast", None, {"steps": 3, "count": 3, "group": 2}),
         ("faster", (0.3, 0.9), {"steps": 5}),
+        ("fastest", None, {"steps": 4, "count": 3, "group": 2}),
         ("fast", (0.3, 0.9), {"steps": 2, "sampler": "heun"}),
     ],
     ids=str,

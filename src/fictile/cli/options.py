@@ -153,7 +153,7 @@ Speed = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="exact; fast and faster leave out work, for nearly the same picture.",
+        help="exact; fast, faster and fastest leave out work, for nearly the same picture.",
         rich_help_panel=SAMPLING,
     ),
 ]

@@ -19,6 +19,7 @@ class Speed:
 
     every: int  # of so many evaluations one is whole
     layers: int  # residual blocks at the end of the network that run in the others, too
+    first: int | None = None  # evaluations from the first whole one to the second, where that is not `every`
 
 
 EXACT = "exact"
@@ -26,6 +27,7 @@ SPEEDS: Mapping[str, Speed | None] = {
     EXACT: None,
     "fast": Speed(every=2, layers=2),
     "faster": Speed(every=3, layers=2),
+    "fastest": Speed(every=5, layers=1, first=2),
 }
 """What docs/speed.md measures."""
 
@@ -38,12 +40,13 @@ def speed_of(name: str) -> Speed | None:
 
 
 class Turns:
-    """Which evaluations of a run are whole: every `every`-th, and each that has another number of rows than the one
-    before, such as where guidance begins or ends. Latents that come in several `groups` take turns at each step.
+    """Which evaluations of a run are whole: those that a `speed` says, and each that has another number of rows than
+    the one before, such as where guidance begins or ends. At first they may be closer together: a picture is laid out
+    in its first steps. Latents that come in several `groups` take turns at each step.
     """
 
-    def __init__(self, every: int, groups: int = 1) -> None:
-        self._every = every
+    def __init__(self, speed: Speed, groups: int = 1) -> None:
+        self._speed = speed
         # Of each group, the next one first: for how many evaluations its features still hold, and how many rows.
         self._kept: deque[tuple[int, int]] = deque([(0, 0)] * groups)
 
@@ -51,19 +54,20 @@ class Turns:
         """Whether the next evaluation is, of so many rows."""
         left, before = self._kept.popleft()
         whole = left == 0 or rows != before
-        self._kept.append(((self._every if whole else left) - 1, rows))
+        stretch = self._speed.every if before or self._speed.first is None else self._speed.first
+        self._kept.append(((stretch if whole else left) - 1, rows))
         return whole
 
 
 class CachedSteps:
-    """A U-Net through the steps of one run, whole at each `speed.every`-th evaluation (arXiv 2312.00858, section 3.2).
+    """A U-Net through the steps of one run, of which some are whole (see `Turns`; arXiv 2312.00858, section 3.2).
 
     In between, only what `speed.layers` blocks at the end need is computed, upon the deep features of the last whole
-    evaluation (see `Turns`). Each group of latents has features of its own.
+    evaluation. Each group of latents has features of its own.
     """
 
     def __init__(self, network: UNet, speed: Speed, groups: int = 1) -> None:
-        self._network, self._turns = network, Turns(speed.every, groups)
+        self._network, self._turns = network, Turns(speed, groups)
         self._layers = min(speed.layers, network.spec.layers + 1)
         self._features: deque[Tensor | None] = deque([None] * groups)  # of the next group first
 

@@ -86,7 +86,7 @@ def denoising(parts: Parts, denoiser: Denoiser, request: Request, group: int, co
 
     reading = count(read)
     known = dict[tuple[bool, int], _Evaluation]()
-    turns = Turns(speed.every, len(groups)) if speed else None
+    turns = Turns(speed, len(groups)) if speed else None
     work, kept = reading, [0] * len(groups)
     for level in levels:
         acts = request.guidance.acts_at(level)

@@ -34,10 +34,12 @@ class Optimiser:
             fused=True,
         )
         self.matrices = [nn.Parameter(as_matrix(weight.detach())) for weight in self.weights]
-        self.muon = self._muon() if self.matrices else None
-
-    def _muon(self) -> torch.optim.Muon:
-        return torch.optim.Muon(self.matrices, weight_decay=self.options.weight_decay, adjust_lr_fn="match_rms_adamw")
+        decay = options.weight_decay
+        self.muon = (
+            torch.optim.Muon(self.matrices, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+            if self.matrices
+            else None
+        )
 
     def rate(self, step: int) -> float:
         """The learning rate at a step: up linearly, level, down linearly (arXiv 2405.18392)."""

@@ -38,7 +38,7 @@ from fictile.malloc import given_back
 __all__ = ["ERROR_BOUND", "Plan", "decode", "encode", "is_small", "make_plan", "peak_memory", "untiled_memory"]
 
 ERROR_BOUND = 1e-3  # of the range of the answer, between a tiled and an untiled run in float32
-SHARE, LEAST = 0.25, 2**30  # what a plan takes of plenty: this part of an untiled run's memory, or these bytes
+SHARE, LEAST = 0.3, 2**30  # what a plan takes of plenty: this part of an untiled run's memory, or these bytes
 MOST_MAPS = 8  # of the greatest width and the full size: no untiled run here holds as much
 
 
@@ -47,7 +47,7 @@ def make_plan(
 ) -> Plan:
     """How one picture of this height and width, in pixels, goes through a network.
 
-    The plan has the fewest operations that need a quarter of an untiled run's memory or 1 GiB, and at most `within`
+    The plan has the fewest operations that need three tenths of an untiled run's memory or 1 GiB, and at most `within`
     bytes. Where that is too little for any, it is the plan with the least memory. `plan.memory` bounds what it takes
     beside the weights, on a CPU with glibc's malloc (`malloc.py`).
     """

@@ -24,6 +24,7 @@ from fictile.convolution import fast_convolutions
 
 HIGH, WIDE = 64, 16  # cells of a band that is counted: so many that its border counts for little
 REARRANGED = 2  # copies of one layer's weights that a convolution makes
+SPARE = 0.1  # what 16 bits take beyond what is counted, as a part of it; the most that was measured is 0.097
 BANDS = 3  # the first has a border above, the last one below
 
 
@@ -55,6 +56,7 @@ class Costs:
     places: tuple[Place, ...]
     steps: tuple[Step, ...]
     fixed: int  # bytes beside the weights for a picture of any size: weights that are rearranged
+    spare: float  # what is set aside beyond what is counted, as a part of it
 
     def untiled(self, cells: int) -> int:
         """Bytes that an untiled run of so many cells holds at its largest, weights not counted.
@@ -123,7 +125,12 @@ def _counted(network: Network, spec: Spec, dtype: torch.dtype, *, encode: bool) 
         kernels.append(prepared)
         places.append(_place(rows))
     largest = max(*kernels, *(parameter.nbytes for parameter in network.parameters()))
-    return Costs(places=tuple(places), steps=tuple(steps), fixed=sum(kernels) + REARRANGED * largest)
+    return Costs(
+        places=tuple(places),
+        steps=tuple(steps),
+        fixed=sum(kernels) + REARRANGED * largest,
+        spare=SPARE if dtype.itemsize < torch.float32.itemsize else 0.0,
+    )
 
 
 def _weightless(spec: Spec, dtype: torch.dtype) -> Network:

@@ -114,7 +114,8 @@ class Planner:
         read, written = self._map(start) if start else 0, 0 if keep is None else self._map(keep)
         written = self._map(end) if end == self._last else written
         maps = max(read, written) + min(read, written, 2 * band)
-        memory = OVERHEAD + self.costs.fixed + maps + int(rows * widest / here) + waiting + remembered
+        counted = self.costs.fixed + maps + int(rows * widest / here) + waiting + remembered
+        memory = OVERHEAD + int((1 + self.costs.spare) * counted)
         return Pass(start=start, end=end, keep=keep, rows=rows), memory
 
     def _under_way(self, start: int, end: int) -> tuple[int, int, int]:

@@ -132,7 +132,9 @@ class SelfAttention(Barrier):
         assert self._keys_values is not None, "a barrier is taken before it is called"
         keys, values = self._keys_values[:, None, None]
         queries = tokens(rows).chunk(3, dim=-1)[0][None, None]
-        blocks = queries.split(max(SCORES // keys.shape[2], 1), dim=2)
+        # On a CPU scores are never held, and keys and values are laid out anew for each block of queries.
+        most = queries.shape[2] if rows.is_cpu else max(SCORES // keys.shape[2], 1)
+        blocks = queries.split(most, dim=2)
         mixed = torch.cat([F.scaled_dot_product_attention(block, keys, values) for block in blocks], dim=2)
         return mixed[0].mT.unflatten(2, rows.shape[2:])
 
@@ -185,7 +187,7 @@ class Flow:
                 return (*rows, newest)
             case Add(shortcut=shortcut):
                 *others, older = others
-                return (*others, (shortcut(older) if shortcut else older) + newest)
+                return (*others, shortcut(older).add_(newest) if shortcut else older + newest)
             case Barrier():
                 return (*others, self._stage(newest))
             case Local(function=function, before=0, after=0, stride=1, activated=False):
